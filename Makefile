@@ -1,0 +1,70 @@
+# Two commands are all it takes on a fresh machine: make run · make test
+PYTHON  ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
+DATASET ?= phantom
+PRESET  ?= quick
+
+PY        := .venv/bin/python
+INSTALLED := .venv/installed
+TESTING   := LUNG_WORKSPACE=$(CURDIR)/build/test
+NBVAL     := --nbval --nbval-current-env --nbval-sanitize-with notebooks/nbval.cfg
+
+LATEX     := texlive-latex-extra texlive-science texlive-fonts-recommended lmodern latexmk
+FIGURES   := figures/$(notdir $(DATASET:/=))
+
+.PHONY: help setup phantom run report test test-unit test-notebooks notebooks lint format clean clean-all
+
+help:  ## list what can be made
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 18
+	@echo; echo "DATASET=<name under data/, or folder>  PRESET=<see utils/settings.py>"
+
+setup: $(INSTALLED)  ## install everything into .venv
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+phantom: $(INSTALLED)  ## make the embedded data set (synthetic patients)
+	@$(PY) -m utils.phantom
+
+run: $(INSTALLED) $(if $(filter phantom,$(DATASET)),phantom)  ## notebooks 01 to 04 on DATASET
+	@$(PY) -m utils.workflow --dataset "$(DATASET)" --preset "$(PRESET)"
+
+report: $(INSTALLED)  ## build/report/report.pdf from the figures of DATASET (needs LaTeX)
+	@command -v latexmk >/dev/null || { echo "LaTeX is needed; on Debian: apt-get install $(LATEX)"; exit 1; }
+	@test -f $(FIGURES)/metrics.json || { echo "$(FIGURES) is empty: run \`make run DATASET=$(DATASET)\` first."; exit 1; }
+	@$(PY) -m utils.figures $(FIGURES)
+	@cd report && latexmk -pdf -silent -halt-on-error -outdir=../build/report \
+	  -usepretex='\def\dataset{$(notdir $(FIGURES))}' report.tex
+	@echo "report: build/report/report.pdf"
+
+test: lint test-unit test-notebooks  ## every check that needs no browser and no LaTeX
+
+lint: $(INSTALLED)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+test-unit: $(INSTALLED)  ## tests of utils
+	$(PY) -m pytest -q -n 2 --dist loadfile tests
+
+# In a workspace of its own, so that nothing made earlier can stand in for what the code does now
+test-notebooks: $(INSTALLED)  ## execute the committed notebooks and compare their outputs
+	rm -rf build/test
+	$(TESTING) $(PY) -m utils.phantom
+	$(TESTING) $(PY) -m pytest -q -p no:xdist $(NBVAL) notebooks
+
+notebooks: phantom  ## execute the committed notebooks in place
+	$(PY) -m jupyter nbconvert --to notebook --execute --inplace \
+	  --ExecutePreprocessor.store_widget_state=False notebooks/0*.ipynb
+
+format: $(INSTALLED)  ## let ruff put code and notebooks in order
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean:  ## delete what was computed; data sets stay
+	rm -rf build figures/*/*.pdf figures/*/*.json figures/*/*.tex data/*/derived .pytest_cache .ruff_cache
+
+clean-all: clean  ## also delete the embedded data set and the environment
+	rm -rf data/phantom .venv *.egg-info

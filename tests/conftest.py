@@ -1,0 +1,21 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+# the tensors of tests are tiny, and the tests themselves run side by side
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder of real patients, named by LUNG_REAL_DATA; tests that need it skip without."""
+    folder = os.environ.get("LUNG_REAL_DATA")
+    if not folder:
+        pytest.skip("LUNG_REAL_DATA is not set: no folder of real patients to test on")
+    if not Path(folder).is_dir():
+        pytest.skip(f"LUNG_REAL_DATA={folder} is not a folder")
+    return Path(folder)

@@ -1,0 +1,111 @@
+"""Pairs, the split by patient, slices as tensors, batches."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from utils.dataset import (
+    SliceDataset,
+    batches,
+    create_paired_data,
+    resample,
+    split_cases,
+    to_unit_range,
+)
+from utils.errors import InputError
+
+
+def volume(shape):
+    return SimpleNamespace(hu=np.zeros(shape, np.int16))
+
+
+def pairs():
+    """Two cases of three and two slices, every slice of a value of its own."""
+    result = {}
+    for name, values in (("Case_000", (-1000, -500, 0)), ("Case_001", (100, 200))):
+        hu = np.array(values, np.int16)[:, None, None] * np.ones((1, 8, 8), np.int16)
+        mask = np.zeros((len(values), 8, 8), np.uint8)
+        mask[:, :4] = 1
+        result[name] = (hu, mask)
+    return result
+
+
+def test_pairing_lists_everything_that_does_not_pair():
+    volumes = {n: volume((4, 8, 8)) for n in ("Case_000", "Case_001", "Case_002")}
+    masks = {"Case_000": np.zeros((4, 8, 8)), "Case_001": np.zeros((5, 8, 8)), "Case_9": 0}
+    with pytest.raises(InputError) as error:
+        create_paired_data(volumes, masks)
+    message = str(error.value)
+    assert "Case_002 has an image but no mask" in message
+    assert "Case_9 has a mask but no image" in message
+    assert "Case_001: image (4, 8, 8) but mask (5, 8, 8)" in message
+    assert "Case_000" not in message
+
+
+def test_pairing_keeps_arrays_and_sorts_by_name():
+    volumes = {"b": volume((1, 2, 2)), "a": volume((2, 2, 2))}
+    masks = {"a": np.zeros((2, 2, 2)), "b": np.zeros((1, 2, 2))}
+    result = create_paired_data(volumes, masks)
+    assert list(result) == ["a", "b"]
+    assert result["b"][0] is volumes["b"].hu and result["b"][1] is masks["b"]
+
+
+@pytest.mark.parametrize(
+    ("cases", "sizes"), [(3, (1, 1, 1)), (4, (2, 1, 1)), (12, (6, 2, 4)), (60, (32, 8, 20))]
+)
+def test_split_by_patient(cases, sizes):
+    names = [f"Case_{i:03d}" for i in range(cases)]
+    split = split_cases(names, seed=1)
+    parts = (split.train, split.validation, split.test)
+    assert tuple(map(len, parts)) == sizes
+    assert sorted(sum(parts, ())) == names
+    assert split == split_cases(reversed(names), seed=1)
+
+
+def test_split_depends_on_the_seed_and_needs_three():
+    names = [f"Case_{i:03d}" for i in range(12)]
+    assert split_cases(names, 1) != split_cases(names, 2)
+    with pytest.raises(InputError, match=r"2 case\(s\) cannot be split"):
+        split_cases(names[:2], 1)
+
+
+def test_resampling_averages_over_area():
+    slices = torch.arange(16).view(1, 4, 4)
+    assert resample(slices, 2).tolist() == [[[2.5, 4.5], [10.5, 12.5]]]
+
+
+def test_window_maps_its_ends_to_0_and_1():
+    hu = torch.tensor([-2000, -1000, -300, 400, 3000], dtype=torch.int16)
+    assert to_unit_range(hu, (-1000, 400)).tolist() == [0, 0, 0.5, 1, 1]
+
+
+def test_items_know_their_case_and_slice():
+    dataset = SliceDataset(pairs(), ["Case_001", "Case_000"], 4, (-1000, 1000))
+    assert dataset.index[:3] == [("Case_001", 0), ("Case_001", 1), ("Case_000", 0)]
+    image, truth = dataset[1]
+    assert image.shape == truth.shape == (1, 4, 4)
+    assert image.unique().tolist() == pytest.approx([0.6])  # 200 HU
+    assert truth[0, :, 0].tolist() == [1, 1, 0, 0]
+
+
+def test_a_batch_is_gathered_at_once_and_is_the_same_item_by_item():
+    dataset = SliceDataset(pairs(), ["Case_000", "Case_001"], 4, (-1000, 1000))
+    images, truths = next(iter(batches(dataset, 5)))
+    one_by_one = next(iter(DataLoader(dataset, 5)))
+    assert torch.equal(images, one_by_one[0]) and torch.equal(truths, one_by_one[1])
+
+
+def test_shuffling_is_decided_by_the_seed():
+    dataset = SliceDataset(pairs(), ["Case_000", "Case_001"], 4, (-1000, 1000))
+
+    def order(seed):
+        return [
+            round(image.mean().item(), 3)
+            for image, _ in batches(dataset, 1, shuffle=True, seed=seed)
+        ]
+
+    assert order(3) == order(3)
+    assert sorted(order(3)) == sorted(order(4)) and order(3) != order(4)

@@ -1,0 +1,75 @@
+"""Exported figures and the numbers that LaTeX reads."""
+
+import json
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+matplotlib.use("Agg")
+
+from utils import figures, plots
+from utils.evaluation import slice_metrics
+
+
+@pytest.fixture
+def dataset(tmp_path, monkeypatch):
+    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
+    (tmp_path / "data/mini/Images").mkdir(parents=True)
+    return "mini"
+
+
+def test_a_figure_is_saved_twice_and_always_the_same(dataset, tmp_path):
+    figures.use_style()
+    contents = []
+    for _ in range(2):
+        figure, axes = figures.new_figure()
+        axes[0, 0].plot([0, 1], [0, 1])
+        figures.save(figure, "line", dataset)
+        contents.append(
+            [(tmp_path / f"figures/mini/line{s}").read_bytes() for s in (".pdf", ".png")]
+        )
+    assert contents[0] == contents[1]
+    assert contents[0][0].startswith(b"%PDF") and contents[0][1].startswith(b"\x89PNG")
+
+
+def test_numbers_for_latex(dataset, tmp_path):
+    numbers = {"data set": "a_b & c", "test": {"dsc": {"mean": 0.98765}, "slices": 12}}
+    figures.save_numbers(dataset, numbers)
+    folder = tmp_path / "figures/mini"
+    assert json.loads((folder / "metrics.json").read_text()) == numbers
+    tex = (folder / "numbers.tex").read_text()
+    assert r"\csname result:test.dsc.mean\endcsname{0.988}" in tex
+    assert r"\csname result:test.slices\endcsname{12}" in tex
+    assert r"{a\_b \& c}" in tex
+
+
+def test_numbers_follow_the_json(dataset, tmp_path):
+    figures.save_numbers(dataset, {"dsc": 0.5})
+    folder = tmp_path / "figures/mini"
+    (folder / "metrics.json").write_text('{"dsc": 0.25}')
+    figures.write_numbers_tex(folder)
+    assert "{0.250}" in (folder / "numbers.tex").read_text()
+
+
+def test_histograms_show_every_slice_of_their_part():
+    prediction = np.zeros((4, 32, 32), np.uint8)
+    truth = prediction.copy()
+    truth[3, :4] = 1
+    table = slice_metrics(prediction, truth)
+    slices = pd.concat([table.assign(split="train"), table[:2].assign(split="test")])
+    figure = plots.dsc_histograms(slices, 20)
+    train, test = figure.axes
+    heights = [patch.get_height() for patch in train.patches]
+    assert heights[-1] == 75 and heights[0] == 25 and sum(heights) == 100
+    assert test.get_title() == "test: 2 slices"
+
+
+def test_curves_tell_lung_free_slices_apart():
+    truth = np.zeros((3, 32, 32), np.uint8)
+    truth[1] = 1
+    figure = plots.slice_curves(slice_metrics(truth, truth))
+    with_lung, without = figure.axes[0].collections
+    assert with_lung.get_offsets()[:, 0].tolist() == [1]
+    assert without.get_offsets()[:, 0].tolist() == [0, 2]

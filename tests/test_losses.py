@@ -1,0 +1,83 @@
+"""Losses against values worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from utils.losses import CombinedLoss, scaled_threshold, soft_dice
+
+
+def maps(*values):
+    """A batch with one slice of one row."""
+    return torch.tensor(values).view(1, 1, 1, -1)
+
+
+def test_soft_dice_by_hand():
+    # 2 (0.8 + 0.4) / (0.64 + 0.16 + 0.04 + 0 + 1 + 1) = 2.4 / 2.84
+    score = soft_dice(maps(0.8, 0.4, 0.2, 0.0), maps(1.0, 1.0, 0.0, 0.0))
+    assert score.item() == pytest.approx(2.4 / 2.84, abs=1e-5)
+
+
+def test_soft_dice_denominator_is_a_sum():
+    # with a product under the fraction line this perfect prediction would score 2·3/9
+    truth = maps(1.0, 1.0, 1.0, 0.0)
+    assert soft_dice(truth, truth).item() == pytest.approx(1, abs=1e-6)
+
+
+def test_soft_dice_of_each_slice_alone():
+    p = torch.cat([maps(1.0, 0.0), maps(0.0, 1.0)])
+    y = torch.cat([maps(1.0, 0.0), maps(1.0, 0.0)])
+    assert soft_dice(p, y).tolist() == pytest.approx([1, 0], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "threshold", "expected"), [(3, 4, 1.0), (4, 4, 0.0), (3, 0, 0.0), (0, 0, 1.0)]
+)
+def test_dsc_threshold_forgives_little_on_an_empty_truth(predicted, threshold, expected):
+    p = torch.zeros(1, 1, 4, 4)
+    p.view(-1)[:predicted] = 1
+    score = soft_dice(p, torch.zeros_like(p), threshold)
+    assert score.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_dsc_threshold_says_nothing_where_there_is_lung():
+    p, y = maps(1.0, 0.0, 0.0), maps(0.0, 0.0, 1.0)
+    assert soft_dice(p, y, dsc_threshold=100).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_combined_loss_by_hand():
+    # p = (3/4, 1/2), y = (1, 0)
+    logits, truth = maps(math.log(3), 0.0), maps(1.0, 0.0)
+    bce = (-math.log(3 / 4) - math.log(1 / 2)) / 2
+    dice = 2 * 0.75 / (0.5625 + 0.25 + 1)
+    value = CombinedLoss(beta=0.7, dsc_threshold=0)(logits, truth)
+    assert value.item() == pytest.approx(0.7 * bce + 0.3 * (1 - dice), abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_keeps_the_sums(dtype):
+    # 512² ones sum to 262144: infinity in float16, a rounded number in bfloat16
+    truth = torch.ones(1, 1, 512, 512)
+    half = CombinedLoss(0.5, 1310)(torch.full_like(truth, 2).to(dtype), truth)
+    assert half.item() == pytest.approx(
+        CombinedLoss(0.5, 1310)(torch.full_like(truth, 2), truth).item(), rel=1e-3
+    )
+
+
+def test_loss_has_the_right_gradient():
+    torch.manual_seed(0)
+    logits = torch.randn(2, 1, 3, 3, dtype=torch.float64, requires_grad=True)
+    truth = (torch.rand(2, 1, 3, 3) > 0.5).double()
+    loss = CombinedLoss(0.3, 0)
+    loss(logits, truth).backward()
+    step = torch.zeros_like(logits)
+    step[1, 0, 2, 1] = 1e-2
+    with torch.no_grad():
+        numeric = (loss(logits + step, truth) - loss(logits - step, truth)) / 2e-2
+    assert logits.grad[1, 0, 2, 1].item() == pytest.approx(numeric.item(), abs=1e-4)
+
+
+def test_threshold_scales_with_area():
+    assert scaled_threshold(1310, 512, 512) == 1310
+    assert scaled_threshold(1310, 256, 256) == pytest.approx(327.5)

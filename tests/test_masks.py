@@ -1,0 +1,99 @@
+"""Masks in npz files: what is accepted, what is refused, nothing unpickled."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from utils.errors import InputError
+from utils.masks import load_mask, load_masks
+
+MASK = np.zeros((3, 4, 5), np.uint8)
+MASK[1, 2:, 1:4] = 1
+
+
+def saved(tmp_path, **arrays):
+    file = tmp_path / "Case_000_seg.npz"
+    np.savez_compressed(file, **arrays)
+    return file
+
+
+@pytest.mark.parametrize("masks", [MASK, MASK * 255, MASK > 0, MASK.astype(float), MASK * 0])
+def test_binary_masks_of_every_kind_become_the_same(tmp_path, masks):
+    result = load_mask(saved(tmp_path, masks=masks))
+    assert result.dtype == np.uint8
+    assert np.array_equal(result, masks > 0)
+
+
+@pytest.mark.parametrize(
+    ("masks", "found"),
+    [
+        (MASK * 0.5, "values 0, 0.5"),
+        (MASK + MASK[::-1] * np.uint8(2), "expected a binary mask"),
+        (MASK * 7, "values 0, 7"),
+        (MASK[0], r"shape \(4, 5\)"),
+        (np.where(MASK, np.nan, 0.0), "expected a binary mask"),
+        (MASK.astype(complex), "not of numbers"),
+        (MASK.astype(str), "not of numbers"),
+    ],
+)
+def test_other_masks_are_refused(tmp_path, masks, found):
+    with pytest.raises(InputError, match=found):
+        load_mask(saved(tmp_path, masks=masks))
+
+
+def test_objects_are_never_unpickled(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    trap = np.empty(1, object)
+    trap[0] = Trap()
+    with pytest.raises(InputError, match="not of numbers; it was not opened"):
+        load_mask(saved(tmp_path, masks=trap))
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_file_without_masks(tmp_path):
+    with pytest.raises(InputError, match="there is no array `masks`"):
+        load_mask(saved(tmp_path, mask=MASK))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"not a zip at all"])
+def test_a_file_that_is_no_npz(tmp_path, content):
+    file = tmp_path / "Case_000_seg.npz"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"Case_000_seg\.npz: this is not a readable npz"):
+        load_mask(file)
+
+
+def test_a_truncated_npz(tmp_path):
+    file = saved(tmp_path, masks=np.random.default_rng(0).integers(0, 2, (9, 64, 64)))
+    file.write_bytes(file.read_bytes()[:-400])
+    with pytest.raises(InputError, match="not a readable npz"):
+        load_mask(file)
+
+
+def test_a_header_that_promises_terabytes(tmp_path):
+    file = tmp_path / "Case_000_seg.npz"
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (99999, 99999, 999), }"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(
+            "masks.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+        )
+    with pytest.raises(InputError, match="more than any scan has"):
+        load_mask(file)
+
+
+def test_all_problems_of_a_data_set_are_told_at_once(tmp_path):
+    (tmp_path / "Images").mkdir()
+    with pytest.raises(InputError, match="no masks found"):
+        load_masks(str(tmp_path))
+    folder = tmp_path / "Segmentations"
+    folder.mkdir()
+    np.savez(folder / "Case_000_seg.npz", masks=MASK)
+    assert list(load_masks(str(tmp_path))) == ["Case_000"]
+    np.savez(folder / "Case_001_seg.npz", mask=MASK)
+    np.savez(folder / "Case_002_seg.npz", masks=MASK * 3)
+    with pytest.raises(InputError, match=r"Case_001_seg.*Case_002_seg"):
+        load_masks(str(tmp_path))

@@ -1,0 +1,320 @@
+"""The embedded data set: what it promises about files, geometry and anatomy."""
+
+import hashlib
+import json
+import time
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from scipy import ndimage
+
+from utils import phantom
+from utils.errors import InputError
+from utils.phantom import PATIENTS, make_patient, make_phantom, small_patient, write_case
+from utils.phantom_dicom import ct_slice
+
+NUMBERS = range(12)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Every case on a coarse grid: number -> (patient, hu, mask)."""
+    patients = [small_patient(number) for number in NUMBERS]
+    return {p.number: (p, *make_patient(p)) for p in patients}
+
+
+@pytest.fixture(scope="module")
+def full():
+    """Case 0 as it is shipped: (patient, hu, mask)."""
+    return PATIENTS[0], *make_patient(PATIENTS[0])
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A data set of three cases that are made in a moment."""
+    patients = tuple(small_patient(number, matrix=32, slices=12) for number in (0, 5, 7))
+    monkeypatch.setattr(phantom, "PATIENTS", patients)
+    return patients
+
+
+def hashes(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def enclosed_air(section):
+    """Pixels below -400 HU that no path through air joins to the border of the image."""
+    labels, _ = ndimage.label(np.pad(section < -400, 1, constant_values=True))
+    return ((labels > 0) & (labels != labels[0, 0]))[1:-1, 1:-1]
+
+
+def litres(patient, mask):
+    return mask.sum() * patient.spacing * patient.pixel**2 / 1e6
+
+
+# --- files --------------------------------------------------------------------------------
+
+
+def test_same_bytes_whatever_the_number_of_workers(tiny, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    make_phantom(one, workers=1)
+    make_phantom(two, workers=2)
+    assert hashes(one) == hashes(two)
+    assert len(hashes(one)) == 3 * (12 + 1) + 1
+
+
+@pytest.mark.parametrize("number", [0, 3, 5, 7])
+def test_files_sorted_by_position_give_volume_and_mask(number, small, tmp_path):
+    patient, hu, mask = small[number]
+    assert write_case(patient, tmp_path / "Images", tmp_path / "Seg") == f"Case_{number:03d}"
+    files = list((tmp_path / "Images" / f"Case_{number:03d}").iterdir())
+    slices = sorted((pydicom.dcmread(f) for f in files), key=lambda d: d.ImagePositionPatient[2])
+    read = np.stack([ds.pixel_array.astype(int) + int(ds.RescaleIntercept) for ds in slices])
+    assert np.array_equal(np.maximum(read, -1024), hu)
+    with np.load(tmp_path / "Seg" / f"Case_{number:03d}_seg.npz", allow_pickle=False) as stored:
+        assert stored["masks"].dtype == np.uint8
+        assert np.array_equal(stored["masks"], mask)
+    # head first in InstanceNumber and file name, feet first in the mask
+    assert [int(ds.InstanceNumber) for ds in slices] == list(range(len(slices), 0, -1))
+    names = [f.name for f in sorted(files)]
+    assert names == [f"1-{k:03d}.dcm" for k in range(1, len(slices) + 1)]
+    by_name = [pydicom.dcmread(f).ImagePositionPatient[2] for f in sorted(files)]
+    assert by_name == sorted(by_name, reverse=True)
+    steps = np.diff([ds.ImagePositionPatient[2] for ds in slices])
+    assert steps == pytest.approx(patient.spacing, abs=1e-3)
+
+
+def test_files_are_written_in_no_order(small, tmp_path, monkeypatch):
+    written = []
+
+    def recorded(patient, stored, number, seed):
+        written.append(number)
+        return ct_slice(patient, stored, number, seed)
+
+    monkeypatch.setattr(phantom, "ct_slice", recorded)
+    write_case(small_patient(0, matrix=32), tmp_path / "Images", tmp_path / "Seg")
+    assert sorted(written) == list(range(20))
+    assert abs(np.corrcoef(written, range(20))[0, 1]) < 0.6
+
+
+@pytest.mark.parametrize("patient", PATIENTS, ids=lambda p: f"Case_{p.number:03d}")
+def test_header_is_that_of_a_ct_slice(patient, tmp_path):
+    stored = np.zeros((patient.slices, patient.matrix, patient.matrix), np.int16)
+    ct_slice(patient, stored, 3, "test").save_as(tmp_path / "x.dcm", enforce_file_format=True)
+    with pydicom.config.strict_reading():
+        ds = pydicom.dcmread(tmp_path / "x.dcm")
+        assert str(ds)  # parses every element
+    assert ds.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert ds.SOPClassUID == ds.file_meta.MediaStorageSOPClassUID == CTImageStorage
+    assert ds.SOPInstanceUID == ds.file_meta.MediaStorageSOPInstanceUID
+    assert (ds.Rows, ds.Columns, ds.BitsAllocated) == (256, 256, 16)
+    assert list(ds.ImageOrientationPatient) == [1, 0, 0, 0, 1, 0]
+    assert ds.ImagePositionPatient[2] == ds.SliceLocation != 0
+    assert 0.7 <= ds.PixelSpacing[0] == ds.PixelSpacing[1] <= 1.2
+    assert 3 <= ds.SliceThickness == patient.spacing <= 8
+    assert 35 <= patient.slices <= 60
+    assert ds.PatientName == f"Phantom^Case {patient.number:03d}"
+    assert "synthetic" in ds.Manufacturer.lower()
+    for keyword in ("PatientBirthDate", "PatientAge", "PatientSize", "KVP", "XRayTubeCurrent",
+                    "ConvolutionKernel", "FrameOfReferenceUID", "StudyDate"):  # fmt: skip
+        assert ds.get(keyword), keyword
+
+
+def test_uids_are_fixed_and_belong_together():
+    stored = np.zeros((60, 2, 2), np.int16)
+    a, b = (ct_slice(PATIENTS[0], stored, number, "test") for number in (0, 1))
+    other = ct_slice(PATIENTS[1], stored, 0, "test")
+    assert a == ct_slice(PATIENTS[0], stored, 0, "test")
+    for uid in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+        assert a[uid].value == b[uid].value != other[uid].value
+    assert len({a.SOPInstanceUID, b.SOPInstanceUID, other.SOPInstanceUID}) == 3
+
+
+def test_every_special_case_is_there():
+    assert [p.number for p in PATIENTS] == list(NUMBERS)
+    assert {p.sex for p in PATIENTS} == {"F", "M"}
+    assert sorted(p.intercept for p in PATIENTS) == [-1024] * 11 + [-1000]
+    assert sum(not p.signed for p in PATIENTS) == 1
+    assert sum(p.padded for p in PATIENTS) == 1
+    findings = {p.finding for p in PATIENTS}
+    assert {"absent left", "collapsed right", "effusion right", "emphysema"} < findings
+    for quality in ("scale", "pixel", "spacing", "slices", "dose", "couch", "shift"):
+        assert len({getattr(p, quality) for p in PATIENTS}) >= 6, quality
+
+
+def test_padding_lies_outside_a_disc(tmp_path):
+    (patient,) = (p for p in PATIENTS if p.padded)
+    write_case(small_patient(patient.number, slices=12), tmp_path, tmp_path)
+    ds = pydicom.dcmread(next((tmp_path / f"Case_{patient.number:03d}").iterdir()))
+    padding = ds.pixel_array == -2000
+    assert ds.PixelPaddingValue == -2000
+    assert padding[0, 0] and padding[-1, -1] and not padding[32].any() and not padding[:, 32].any()
+    assert padding.mean() == pytest.approx(1 - np.pi / 4, abs=0.02)
+
+
+# --- making the set -----------------------------------------------------------------------
+
+
+def test_complete_set_is_left_alone(tiny, tmp_path, capsys):
+    make_phantom(tmp_path / "p", workers=1)
+    before = {f: f.stat().st_mtime_ns for f in (tmp_path / "p" / "Images").rglob("*.dcm")}
+    capsys.readouterr()
+    make_phantom(tmp_path / "p", workers=1)
+    assert capsys.readouterr().out.count("\n") == 1
+    assert before == {f: f.stat().st_mtime_ns for f in (tmp_path / "p" / "Images").rglob("*.dcm")}
+
+
+def test_stopped_run_is_repaired(tiny, tmp_path):
+    folder = make_phantom(tmp_path / "p", workers=1)
+    whole = hashes(folder)
+    (folder / "Segmentations" / "Case_005_seg.npz").unlink()
+    (folder / "Images" / "Case_005" / "1-004.dcm").write_bytes(b"half a fi")
+    (folder / "Images" / "Case_005" / "1-099.dcm").write_bytes(b"stray")
+    make_phantom(folder, workers=1)
+    assert hashes(folder) == whole
+
+
+def test_other_version_is_made_anew(tiny, tmp_path):
+    folder = make_phantom(tmp_path / "p", cases=[1], workers=1)
+    whole = hashes(folder)
+    with np.load(folder / "Segmentations" / "Case_005_seg.npz") as stored:
+        np.savez(folder / "Segmentations" / "Case_005_seg.npz", masks=1 - stored["masks"])
+    stamp = json.loads((folder / "phantom.json").read_text())
+    (folder / "phantom.json").write_text(json.dumps(stamp | {"version": -1}))
+    make_phantom(folder, cases=[1], workers=1)
+    assert hashes(folder) == whole
+
+
+def test_folder_of_somebody_else_is_refused(tiny, tmp_path):
+    (tmp_path / "Images" / "Case_000").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"phantom\.json"):
+        make_phantom(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["Images", "Case_000"]
+
+
+def test_small_case_is_quick():
+    start = time.process_time()
+    make_patient(small_patient(1))
+    assert time.process_time() - start < 3  # 0.5 s measured; a busy machine may be slow
+
+
+# --- anatomy ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_lungs_are_plausible(number, small):
+    patient, hu, mask = small[number]
+    assert hu.dtype == np.int16 and hu.min() >= -1024
+    assert set(np.unique(mask)) == {0, 1} and mask.shape == hu.shape
+    volume = litres(patient, mask)
+    assert 1.0 <= volume <= 7.0
+    core = ndimage.binary_erosion(mask, np.ones((1, 3, 3)))
+    assert -900 < np.median(hu[core > 0]) < -780
+    assert (hu[core > 0] > -200).mean() < 0.05
+    empty = (mask.sum(axis=(1, 2)) == 0).mean()
+    assert 0.14 <= empty <= 0.26
+    assert not mask[0].any() and not mask[-1].any()
+    assert np.diff(mask.any(axis=(1, 2)).astype(int)).tolist().count(1) == 1  # one run of slices
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_lungs_lie_inside_the_body(number, small):
+    _, hu, mask = small[number]
+    inside = np.stack([enclosed_air(section) for section in hu])
+    outside = np.stack([(s < -400) & ~i for s, i in zip(hu, inside, strict=True)])
+    assert not (outside & (mask > 0)).any()
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_threshold_is_not_enough(number, small):
+    """Air that is not lung: trachea, stomach, bowel; it shows on slices without lung too."""
+    patient, hu, mask = small[number]
+    air = np.stack([enclosed_air(section) for section in hu]) & (mask == 0)
+    assert litres(patient, air) > 0.02
+    assert air[~mask.any(axis=(1, 2))].any()
+
+
+def test_findings_show_in_the_masks(small):
+    def sides(number):
+        patient, _, mask = small[number]
+        middle = patient.matrix // 2 + round(patient.shift[0] / patient.pixel)
+        return litres(patient, mask[..., :middle]), litres(patient, mask[..., middle:])
+
+    right, left = sides(4)  # a patient's right lies at low columns
+    assert left < 0.15 * right
+    right, left = sides(9)
+    assert right < 0.7 * left
+    right, left = sides(0)
+    assert 0.7 < left / right < 1.1
+    hu = small[6][1]
+    fluid = np.abs(hu[9, 36:50, 12:26]) < 60  # behind on the right, where lung would be
+    assert fluid.mean() > 0.3
+
+
+def test_gravity_makes_the_back_denser(full):
+    patient, hu, mask = full
+    parenchyma = (ndimage.binary_erosion(mask, np.ones((1, 5, 5))) > 0) & (hu < -700)
+    rows = np.nonzero(parenchyma)[1]
+    front, back = np.quantile(rows, (0.15, 0.85))
+    height = np.arange(patient.matrix)[None, :, None]
+    rise = hu[parenchyma & (height > back)].mean() - hu[parenchyma & (height < front)].mean()
+    assert 30 < rise < 130
+
+
+def test_trachea_and_stomach_gas_are_not_lung(full):
+    patient, hu, mask = full
+    z = patient.bottom + np.arange(patient.slices) * patient.spacing / patient.scale[2]
+    middle = 128 + round(patient.shift[0] / patient.pixel)
+    neck = (z > 20) & (z < 120)
+    column = np.s_[neck, 90:150, middle - 8 : middle + 8]
+    trachea = hu[column] < -850
+    assert trachea.any(axis=(1, 2)).all()
+    assert not mask[column][trachea].any()
+    belly = (z > -165) & (z < -140)
+    stomach = np.s_[belly, 60:130, middle + 25 : middle + 60]
+    gas = hu[stomach] < -850
+    assert gas.sum() * patient.pixel**2 * patient.spacing > 5000  # mm³
+    assert not mask[stomach][gas].any()
+
+
+def test_mask_is_solid(full):
+    """No pin-holes: a vessel or nodule inside the lung belongs to it (domes are no holes)."""
+    patient, _, mask = full
+    for section in mask:
+        holes = ndimage.binary_fill_holes(section) & (section == 0)
+        labels, count = ndimage.label(holes)
+        sizes = ndimage.sum_labels(holes, labels, range(1, count + 1))
+        assert (np.asarray(sizes) * patient.pixel**2 > 300).all()
+
+
+def test_tissues_have_their_hounsfield_units(full):
+    _, hu, mask = full
+    body = hu[(hu > -400) & (mask == 0)]
+    counts, edges = np.histogram(body, bins=np.arange(-160, 140, 5))
+    fat = edges[np.argmax(counts * (edges[:-1] < -60))]
+    soft = edges[np.argmax(counts * (edges[:-1] > 0))]
+    assert -115 < fat < -85 and 30 < soft < 70
+    assert 0.01 < (body > 250).mean() < 0.12  # bone
+    air = hu[:, :20, 100:150]  # above the patient
+    assert air.mean() == pytest.approx(-1000, abs=10)
+
+
+def test_noise_follows_dose_and_is_correlated():
+    quiet, loud = (
+        make_patient(small_patient(0, matrix=128, slices=4, dose=dose))[0] for dose in (400, 100)
+    )
+    clean = make_patient(small_patient(0, matrix=128, slices=4, dose=10**9))[0]
+    noise = [(hu - clean)[1, 30:100, 40:90].astype(float) for hu in (quiet, loud)]
+    assert noise[1].std() / noise[0].std() == pytest.approx(2, rel=0.1)
+    neighbours = np.corrcoef(noise[1][:, 1:].ravel(), noise[1][:, :-1].ravel())[0, 1]
+    assert neighbours > 0.2
+
+
+def test_liver_is_as_noisy_as_in_a_ct(full):
+    patient, hu, _ = full
+    z = round((-125 - patient.bottom) * patient.scale[2] / patient.spacing)
+    liver = hu[z, 110:130, 65:85].astype(float)
+    assert 35 < liver.mean() < 80
+    assert 6 < liver.std() < 30

@@ -1,0 +1,57 @@
+"""The U-Net: shapes, size, and what its table says."""
+
+import torch
+
+from utils.settings import Settings
+from utils.unet import UNet, build_unet, layer_table
+
+
+def test_logits_have_the_shape_of_the_image():
+    assert UNet(width=4, levels=3)(torch.zeros(2, 1, 32, 48)).shape == (2, 1, 32, 48)
+    assert UNet(width=4, levels=2, classes=3)(torch.zeros(1, 1, 8, 8)).shape == (1, 3, 8, 8)
+
+
+def conv_block(c_in, c_out):
+    """Parameters of two 3x3 convolutions without bias and two batch normalisations."""
+    return 9 * c_in * c_out + 2 * c_out + 9 * c_out * c_out + 2 * c_out
+
+
+def test_parameters_counted_by_hand():
+    down = conv_block(1, 16) + conv_block(16, 32) + conv_block(32, 64) + conv_block(64, 128)
+    rise = sum(4 * 2 * c * c + c + conv_block(2 * c, c) for c in (64, 32, 16))
+    model = UNet(width=16, levels=4)
+    assert sum(p.numel() for p in model.parameters()) == down + rise + 16 + 1
+
+
+def test_same_seed_same_weights():
+    first, second = build_unet(Settings(seed=5)), build_unet(Settings(seed=5))
+    other = build_unet(Settings(seed=6))
+    assert torch.equal(first.first[0].weight, second.first[0].weight)
+    assert not torch.equal(first.first[0].weight, other.first[0].weight)
+
+
+def test_layer_table_lists_every_parameter_once():
+    model = UNet(width=4, levels=3).train()
+    rows = layer_table(model, 32)
+    assert sum(row[3] for row in rows) == sum(p.numel() for p in model.parameters())
+    assert rows[0][2] == (4, 32, 32)
+    assert ("down.1.1", "Dropout", (8, 8, 8), 0) in rows
+    assert rows[-1] == ("last", "Conv2d", (1, 32, 32), 5)
+    assert model.training  # the table leaves the model as it found it
+
+
+def test_dropout_acts_in_training_only():
+    torch.manual_seed(0)
+    model, x = UNet(width=4, levels=3, dropout=0.5), torch.rand(2, 1, 16, 16)
+    model.train()
+    assert not torch.equal(model(x), model(x))
+    model.eval()
+    assert torch.equal(model(x), model(x))
+
+
+def test_evaluation_uses_running_statistics():
+    # in use, the answer for a slice must not depend on its neighbours in the batch
+    model = UNet(width=4, levels=2).eval()
+    x = torch.rand(3, 1, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(model(x)[:1], model(x[:1]), atol=1e-5, rtol=0)

@@ -1,0 +1,1 @@
+"""Shared code of the lung-segmentation notebooks: one subject a file."""

@@ -1,0 +1,128 @@
+"""From volumes and masks to batches: pairing, the split by patient, slices as tensors."""
+
+import dataclasses
+from math import floor
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+from tqdm.auto import tqdm
+
+from utils.errors import InputError
+
+
+def create_paired_data(volumes, masks):
+    """Join images and masks by case: name -> (HU [slices, rows, cols], mask, same shape).
+
+    volumes : name -> Volume. masks : name -> uint8 array. Raises InputError that lists every
+    image without mask, mask without image and pair of different shapes.
+    """
+    problems = [f"{name} has an image but no mask" for name in sorted(set(volumes) - set(masks))]
+    problems += [f"{name} has a mask but no image" for name in sorted(set(masks) - set(volumes))]
+    for name in sorted(set(volumes) & set(masks)):
+        image_shape, mask_shape = volumes[name].hu.shape, masks[name].shape
+        if image_shape != mask_shape:
+            problems.append(f"{name}: image {image_shape} but mask {mask_shape}")
+    if problems:
+        raise InputError(
+            "Images and masks do not pair: " + "; ".join(problems) + ". Mend the data set's "
+            "folders Images/ and Segmentations/ and start again; nothing was written."
+        )
+    return {name: (volumes[name].hu, masks[name]) for name in sorted(volumes)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Which patients train, which choose the model, and which are looked at once, at the end."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def split_cases(names, seed):
+    """Divide patients at random: a third for testing, a fifth of the rest for validation.
+
+    Slices of one patient look alike, so they stay on one side: a split by slice would let the
+    network meet its test patients in training. Twelve cases give 6 + 2 + 4, four give 2 + 1 + 1.
+    Raises InputError for fewer than three cases.
+    """
+    names = sorted(names)
+    if len(names) < 3:
+        raise InputError(
+            f"{len(names)} case(s) cannot be split into training, validation and test patients; "
+            "at least 3 are needed."
+        )
+    shuffled = [str(name) for name in np.random.default_rng(seed).permutation(names)]
+    n_test = max(1, floor(len(names) / 3))
+    n_validation = max(1, round((len(names) - n_test) / 5))
+    return Split(
+        train=tuple(sorted(shuffled[n_test + n_validation :])),
+        validation=tuple(sorted(shuffled[n_test : n_test + n_validation])),
+        test=tuple(sorted(shuffled[:n_test])),
+    )
+
+
+def resample(slices, size):
+    """Resample slices to size x size by averaging over area; [n, rows, cols] -> [n, size, size].
+
+    Averaging is the honest way down: every voxel counts, and noise falls as it should.
+    """
+    if slices.shape[1:] == (size, size):
+        return slices.float()
+    return F.interpolate(slices.float()[:, None], size=(size, size), mode="area")[:, 0]
+
+
+class SliceDataset(Dataset):
+    """All slices of some patients at the network's size, ready to be gathered in batches.
+
+    Everything is resampled once and then lies in memory: int16 HU and uint8 masks of
+    [slices, size, size], a tenth of what the volumes take. Windowing to 0…1 waits until a
+    batch is asked for.
+
+    An item is (image float32 [1, size, size], truth float32 [1, size, size]); several at once
+    are gathered by one indexing operation. `index` lists (case, slice) of each item.
+    """
+
+    def __init__(self, pairs, names, size, window):
+        self.window = window
+        self.index = [(name, z) for name in names for z in range(len(pairs[name][0]))]
+        self.hu = torch.empty(len(self.index), size, size, dtype=torch.int16)
+        self.truth = torch.empty(len(self.index), size, size, dtype=torch.uint8)
+        start = 0
+        for name in tqdm(names, desc="resampling", unit="case", leave=False):
+            hu, mask = (torch.from_numpy(np.array(array)) for array in pairs[name])
+            stop = start + len(hu)
+            self.hu[start:stop] = resample(hu, size).round()
+            self.truth[start:stop] = resample(mask, size) >= 0.5
+            start = stop
+
+    def __len__(self):
+        return len(self.index)
+
+    def __getitem__(self, i):
+        images, truths = self.__getitems__([i])
+        return images[0], truths[0]
+
+    def __getitems__(self, indices):
+        """The hook by which DataLoader asks for a whole batch at once."""
+        images = to_unit_range(self.hu[indices], self.window)
+        return images[:, None], self.truth[indices][:, None].float()
+
+
+def to_unit_range(hu, window):
+    """Map HU linearly so that the window's ends become 0 and 1, clipped outside; float32."""
+    low, high = window
+    return ((hu.float() - low) / (high - low)).clamp_(0, 1)
+
+
+def batches(dataset, batch_size, shuffle=False, seed=0):
+    """A DataLoader over a SliceDataset; shuffled in an order that the seed decides."""
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        generator=torch.Generator().manual_seed(seed),
+        collate_fn=lambda batch: batch,  # __getitems__ has collated it already
+    )

@@ -1,0 +1,147 @@
+"""Values of single DICOM elements: a number, a text, or a clear error."""
+
+import math
+import warnings
+from contextlib import contextmanager
+from functools import cache
+
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+
+from utils.errors import InputError
+
+
+def text(dataset, keyword):
+    """Value of an element as stripped text; "" where it is absent, empty or unreadable."""
+    item = _item(dataset, keyword)
+    if item is None:
+        return ""
+    if isinstance(item, RawDataElement) and isinstance(item.value, bytes) and item.value.isascii():
+        return item.value.decode("ascii").strip(" \0")
+    try:
+        value = dataset[item.tag].value
+    except Exception:  # an undecodable text is no text
+        return ""
+    return "" if value is None else str(value).strip(" \0")
+
+
+def numbers(dataset, keyword, count=1):
+    """Value of a numeric element as a tuple of finite floats; None where absent or empty.
+
+    Raises InputError for anything but `count` finite decimal numbers (PS3.5 6.2: a decimal
+    string has a point, never a comma).
+    """
+    item = _item(dataset, keyword)
+    if item is None:
+        return None
+    value = _stored(dataset, item, keyword)
+    if value is None or value == "" or value == []:
+        return None
+    parts = value.split("\\") if isinstance(value, str) else _as_list(value)
+    try:
+        found = tuple(_finite(part) for part in parts)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{keyword} is {_short(value)}, not a number. Correct the header or export again"
+        ) from None
+    if len(found) != count:
+        raise InputError(
+            f"{keyword} has {len(found)} values ({_short(value)}) where {count} "
+            f"{'is' if count == 1 else 'are'} expected. Correct the header or export again"
+        )
+    return found
+
+
+def number(dataset, keyword):
+    """Value of a numeric element with one value, or None where it is absent or empty."""
+    found = numbers(dataset, keyword)
+    return found and found[0]
+
+
+def integer(dataset, keyword, default=None):
+    """Value of a whole-number element; `default` where it is absent or empty."""
+    found = number(dataset, keyword)
+    if found is None:
+        return default
+    if found != int(found):
+        raise InputError(f"{keyword} is {found}, not a whole number. Correct the header")
+    return int(found)
+
+
+def items(dataset, keyword):
+    """Items of a sequence as a list; [] where it is absent or is not a sequence."""
+    item = _item(dataset, keyword)
+    if item is None:
+        return []
+    try:
+        return [entry for entry in dataset[item.tag].value if hasattr(entry, "get_item")]
+    except Exception:  # hostile bytes under a sequence's tag
+        return []
+
+
+def stored_vr(dataset, tag):
+    """Value representation of an element without parsing its value; "" if it is not known."""
+    item = dataset.get_item(tag)
+    if item.VR or item.tag.is_private:
+        return item.VR or ""
+    return dictionary_VR(tag) if dictionary_has_tag(tag) else ""
+
+
+@contextmanager
+def library_silenced():
+    """Hide pydicom's warnings: what matters of them is said in our own notes and errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@cache
+def _tag(keyword):
+    return Tag(tag_for_keyword(keyword))
+
+
+def _item(dataset, keyword):
+    """The element as stored (not converted), or None."""
+    try:
+        return dataset.get_item(_tag(keyword))
+    except KeyError:
+        return None
+
+
+def _stored(dataset, item, keyword):
+    """The element's value; decimal strings and short integers without pydicom's conversion,
+    which would take longer than all else in the header."""
+    if isinstance(item, RawDataElement) and isinstance(item.value, bytes):
+        vr = item.VR or dictionary_VR(item.tag)
+        if vr in ("DS", "IS"):
+            return item.value.decode("latin-1").strip(" \0")
+        if vr in ("US", "SS") and len(item.value) == 2:
+            order = "little" if item.is_little_endian else "big"
+            return int.from_bytes(item.value, order, signed=vr == "SS")
+    try:
+        return dataset[item.tag].value
+    except Exception:
+        raise InputError(
+            f"{keyword} cannot be read (stored as {_short(item.value)}). "
+            "Correct the header or export again"
+        ) from None
+
+
+def _as_list(value):
+    return list(value) if hasattr(value, "__iter__") else [value]
+
+
+def _finite(part):
+    """float(part), but no "1_000", "nan" or "inf"."""
+    if isinstance(part, bytes | bytearray) or "_" in str(part):
+        raise ValueError(part)
+    value = float(part)
+    if not math.isfinite(value):
+        raise ValueError(part)
+    return value
+
+
+def _short(value):
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "…"

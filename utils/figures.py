@@ -1,0 +1,114 @@
+"""One style and one `save` for every figure, and the numbers that the report prints."""
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+
+from utils.workspace import figures_folder, shown, write_json, written_whole
+
+TEXT_WIDTH = 6.3  # inches: the report's text block (160 mm), so that no figure is rescaled
+
+# Okabe and Ito's palette, which the colour-blind can tell apart; one thing, one colour
+COLOURS = {
+    "train": "#0072B2",
+    "validation": "#E69F00",
+    "test": "#D55E00",
+    "truth": "#009E73",
+    "prediction": "#CC79A7",
+    "other": "#56B4E9",
+}
+LUNG_WINDOW = (-1350, 150)  # HU at black and at white: centre -600, width 1500
+SOFT_TISSUE_WINDOW = (-160, 240)  # centre 40, width 400
+
+
+def use_style():
+    """Set matplotlib up for figures that are read in print at their own size."""
+    mpl.rcParams.update(
+        {
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 110,
+            "savefig.dpi": 200,
+            "font.size": 8,
+            "axes.titlesize": 8,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.25,
+            "image.cmap": "gray",
+            "image.interpolation": "nearest",
+            "legend.frameon": False,
+            "lines.linewidth": 1.3,
+            "pdf.fonttype": 42,  # embed TrueType, so that text in a figure can be searched
+        }
+    )
+
+
+def save(figure, name, dataset):
+    """Export a figure as `<name>.pdf` for the report and `<name>.png` for the web.
+
+    Files go to `figures/<dataset>/`, whole or not at all, without a date inside: the same
+    figure gives the same bytes.
+    """
+    folder = figures_folder(dataset)
+    for suffix, metadata in ((".pdf", {"CreationDate": None}), (".png", None)):
+        with written_whole(folder / f"{name}{suffix}") as temporary:
+            figure.savefig(temporary, metadata=metadata)
+    print(f"saved {shown(folder)}/{name}.pdf and .png")
+
+
+def save_numbers(dataset, metrics):
+    """Write `metrics.json` and, from it, `numbers.tex`.
+
+    metrics : nested dict whose leaves are numbers or texts. Integers are printed as they are,
+    other numbers with three decimals.
+    """
+    folder = figures_folder(dataset)
+    write_json(folder / "metrics.json", metrics)
+    write_numbers_tex(folder)
+    print(f"saved {shown(folder)}/metrics.json and numbers.tex")
+
+
+def write_numbers_tex(folder):
+    r"""Turn `metrics.json` of a figures folder into `numbers.tex`.
+
+    Each leaf becomes one LaTeX name, its path joined by dots, that the report prints by
+    `\result{test.dsc_3d.mean}`; a name that does not exist stops the build.
+    """
+    lines = [
+        "% Made from metrics.json by `python -m utils.figures FOLDER`; do not edit.",
+        r"\newcommand{\result}[1]{\ifcsname result:#1\endcsname\csname result:#1\endcsname"
+        r"\else\PackageError{results}{No number is called '#1' in metrics.json}{}\fi}",
+    ]
+    for name, value in flatten(json.loads((folder / "metrics.json").read_text())):
+        text = f"{value:.3f}" if isinstance(value, float) else str(value)
+        lines.append(rf"\expandafter\def\csname result:{name}\endcsname{{{escape_tex(text)}}}")
+    with written_whole(folder / "numbers.tex") as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+
+
+def flatten(tree, path=()):
+    """Leaves of a nested dict as (dotted path, value)."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from flatten(value, (*path, key))
+        else:
+            yield ".".join((*path, key)), value
+
+
+def escape_tex(text):
+    """Text with the characters that LaTeX would take for commands made harmless."""
+    special = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}"}
+    special |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(character, character) for character in text)
+
+
+def new_figure(rows=1, cols=1, height=2.2, **options):
+    """A figure as wide as the report's text; height in inches for the whole of it."""
+    return plt.subplots(rows, cols, figsize=(TEXT_WIDTH, height), squeeze=False, **options)
+
+
+if __name__ == "__main__":  # `make report` does this, so that the PDF follows metrics.json
+    write_numbers_tex(Path(sys.argv[1]))

@@ -1,0 +1,202 @@
+"""Where slices lie: their order, spacing and orientation in patient coordinates (LPS, mm).
+
+LPS: x grows to the patient's left, y to the back, z to the head (PS3.3 C.7.6.2.1.1). The
+canonical grid [slices, rows, cols] therefore runs along +z, +y, +x.
+"""
+
+import numpy as np
+
+from utils.errors import InputError
+
+SAME_POSITION = 1e-3  # mm
+OBLIQUE_LIMIT = 10.0  # degrees between an axis of the series and the nearest patient axis
+TILT_LIMIT = 0.5  # degrees between the way from slice to slice and the slices' normal
+CODES = {(0, 1): "L", (0, -1): "R", (1, 1): "P", (1, -1): "A", (2, 1): "H", (2, -1): "F"}
+
+
+def common_orientation(frames):
+    """Unit vectors [3, 3] of a series' slice, row and column axis (LPS).
+
+    The slice axis is the normal of ImageOrientationPatient, in the sense that runs to the head
+    (or back, or left), so that slices sorted along it are in canonical order. Raises InputError
+    for a missing, skewed or mixed ImageOrientationPatient.
+    """
+    first = frames[0]
+    for frame in frames:
+        if frame.orientation is None:
+            raise InputError(
+                f"{frame.name}: ImageOrientationPatient is missing, so that left and right, front "
+                "and back cannot be told. Export the series again with it"
+            )
+    all_axes = np.array([frame.orientation for frame in frames])
+    differs = np.abs(all_axes - all_axes[0]).max(axis=1) > 1e-3
+    if differs.any():
+        other = frames[int(np.argmax(differs))]
+        raise InputError(
+            f"mixed orientations: ImageOrientationPatient is {_list(first.orientation)} in "
+            f"{first.name} but {_list(other.orientation)} in {other.name}, expected one for all. "
+            "Separate the series"
+        )
+    along_row, down_column = all_axes[0, :3], all_axes[0, 3:]
+    lengths = np.linalg.norm(all_axes[0].reshape(2, 3), axis=1)
+    if np.abs(lengths - 1).max() > 0.01 or abs(along_row @ down_column) > 0.01:
+        raise InputError(
+            f"{first.name}: ImageOrientationPatient is {_list(first.orientation)}, expected two "
+            "perpendicular unit vectors. Correct the header"
+        )
+    along_row = along_row / lengths[0]
+    normal = np.cross(along_row, down_column)
+    normal /= np.linalg.norm(normal)
+    down_column = np.cross(normal, along_row)
+    return np.stack([normal * np.sign(normal[np.abs(normal).argmax()]), down_column, along_row])
+
+
+def place_slices(frames, axes):
+    """Positions [n, 3] of the slices in mm and notes on how they were found.
+
+    ImagePositionPatient; where no slice has one, SliceLocation along the slice axis (PS3.3
+    C.7.6.2.1.2 leaves its origin and sign open; that it grows to the head is assumed and noted).
+    """
+    missing = [frame for frame in frames if frame.position is None]
+    if not missing:
+        positions = np.array([frame.position for frame in frames])
+        if np.abs(positions).max() > 1e5:
+            worst = frames[int(np.abs(positions).max(axis=1).argmax())]
+            raise InputError(
+                f"{worst.name}: ImagePositionPatient is {_list(worst.position)}, not a place in a "
+                "scanner (mm). Correct the header"
+            )
+        return positions, _location_notes(frames, positions @ axes[0])
+    if len(missing) < len(frames) or any(frame.location is None for frame in frames):
+        others = "other slices have it" if len(missing) < len(frames) else "SliceLocation too"
+        raise InputError(
+            f"{missing[0].name}: ImagePositionPatient is missing ({others}), so that the slice's "
+            "place is not known. Export the series again with it"
+        )
+    positions = np.outer([frame.location for frame in frames], axes[0])
+    return positions, [
+        "ImagePositionPatient is missing: slices were ordered by SliceLocation, taken to grow "
+        "towards the head, and the origin of the patient coordinates is not known."
+    ]
+
+
+def _location_notes(frames, heights):
+    """Note if SliceLocation contradicts the positions' order or distances."""
+    if len(frames) < 2 or any(frame.location is None for frame in frames):
+        return []
+    order = np.argsort(heights, kind="stable")
+    locations = np.array([frame.location for frame in frames])[order]
+    gaps, stated = np.diff(heights[order]), np.diff(locations)
+    stated = stated * np.sign(np.median(stated) or 1)  # either direction is allowed
+    if (np.abs(stated - gaps) <= 0.1 * gaps + 0.1).all():
+        return []
+    return ["SliceLocation contradicts ImagePositionPatient: slices were ordered by position."]
+
+
+def slice_spacing(heights, names):
+    """Spacing in mm of sorted heights [n >= 2] along the normal, and notes.
+
+    Raises InputError naming the neighbours where slices are missing or unevenly spaced.
+    """
+    gaps = np.diff(heights)
+    usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # lower median: of 3 and 6 mm, 3
+    worst = int(np.abs(gaps - usual).argmax())
+    deviation = abs(gaps[worst] - usual) / usual
+    if deviation > 0.1:
+        missing = round(float(gaps[worst]) / usual) - 1
+        cause = (
+            f"{missing} slice{'s are' if missing > 1 else ' is'} missing"
+            if missing >= 1
+            else "the slices are not evenly spaced"
+        )
+        raise InputError(
+            f"gap of {gaps[worst]:.4g} mm between {names[worst]} and {names[worst + 1]} where the "
+            f"spacing is {usual:.4g} mm: {cause}. Fetch the series again"
+        )
+    notes = []
+    if deviation > 0.01:
+        notes = [
+            f"The slice spacing varies by {100 * deviation:.0f} % ({gaps.min():.4g} to "
+            f"{gaps.max():.4g} mm); its mean is used."
+        ]
+    return float(heights[-1] - heights[0]) / len(gaps), notes
+
+
+def check_stack(positions, axes, names):
+    """Refuse a stack whose slices are shifted sideways: a tilted gantry, or positions astray.
+
+    positions [n >= 2, 3], sorted along the normal axes[0].
+    """
+    way = positions[-1] - positions[0]
+    rise = float(way @ axes[0])
+    drift = float(np.linalg.norm(way - rise * axes[0]))
+    tilt = float(np.degrees(np.arctan2(drift, rise)))
+    if tilt > TILT_LIMIT and drift > 0.1:
+        raise InputError(
+            f"gantry tilt of {tilt:.1f}°: each slice lies sideways of the one before, so that the "
+            "voxels are no boxes. Resample the series to an untilted grid first"
+        )
+    share = (positions - positions[0]) @ axes[0] / rise
+    astray = np.linalg.norm(positions - positions[0] - np.outer(share, way), axis=1)
+    if astray.max() > 0.5:
+        raise InputError(
+            f"{names[int(astray.argmax())]} lies {astray.max():.1f} mm sideways of the other slices"
+            ". Correct ImagePositionPatient or separate the series"
+        )
+
+
+def canonical_axes(axes):
+    """Which stored axis runs along z, y and x, and in which sense: [(axis, sign)] * 3.
+
+    axes : unit vectors of the stored axes (slice, row, column) [3, 3]. Raises InputError if
+    one is more than OBLIQUE_LIMIT degrees off every patient axis.
+    """
+    nearest = np.abs(axes).argmax(axis=1)
+    angle = float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=1).min(), 0, 1))))
+    if sorted(nearest) != [0, 1, 2] or angle > OBLIQUE_LIMIT:
+        raise InputError(
+            f"an oblique series, {angle:.0f}° off the patient's axes, expected at most "
+            f"{OBLIQUE_LIMIT:.0f}°. Resample it to axial slices first"
+        )
+    stored = {int(patient): axis for axis, patient in enumerate(nearest)}
+    return [(stored[p], int(np.sign(axes[stored[p], p]))) for p in (2, 1, 0)]
+
+
+def to_canonical(array, canonical):
+    """View of an array [slice, row, col] as stored, on the canonical grid."""
+    flips = tuple(slice(None, None, sign) for _, sign in canonical)
+    return array.transpose([axis for axis, _ in canonical])[flips]
+
+
+def canonical_affine(affine, shape, canonical):
+    """Affine of the canonical grid from that of the stored grid (4x4, index -> LPS mm)."""
+    change = np.zeros((4, 4))
+    change[3, 3] = 1
+    for new, (axis, sign) in enumerate(canonical):
+        change[axis, new] = sign
+        change[axis, 3] = 0 if sign > 0 else shape[axis] - 1
+    return affine @ change
+
+
+def axes_code(axes):
+    """Senses of the stored slice, row and column axis, such as "HPL" (canonical) or "FAR"."""
+    nearest = np.abs(axes).argmax(axis=1)
+    return "".join(
+        CODES[int(p), int(np.sign(row[p]))] for p, row in zip(nearest, axes, strict=True)
+    )
+
+
+def to_stored_grid(array, code):
+    """View of a canonical array [slices, rows, cols] on the stored grid of the source files.
+
+    code : `Volume.identity["stored_axes"]`. The result's first axis follows `Volume.files`,
+    its rows and columns those of each file: the way back for a mask that goes to DICOM SEG.
+    """
+    letters = {"H": (0, 1), "F": (0, -1), "P": (1, 1), "A": (1, -1), "L": (2, 1), "R": (2, -1)}
+    places = [letters[letter] for letter in code]
+    flips = tuple(slice(None, None, sign) for _, sign in places)
+    return array.transpose([axis for axis, _ in places])[flips]
+
+
+def _list(values):
+    return "[" + ", ".join(f"{value:.4g}" for value in values) + "]"

@@ -1,0 +1,73 @@
+"""The DICOM side of the synthetic CT: one CT Image Storage object a slice (PS3.3 A.3)."""
+
+import math
+
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+PADDING = -2000  # stored outside a reconstructed disc
+
+
+def ct_slice(patient, stored, number, seed):
+    """DICOM object of slice `number` (0 at the feet end) of `stored` [slices, rows, cols].
+
+    stored : int16 or uint16 little-endian pixel values as they go into the file. UIDs derive
+    from `seed`, patient and slice, so equal input gives equal bytes. Names, dates and
+    institution are invented: de-identification has something to remove.
+    """
+    p, root = patient, f"phantom {seed} {patient.number}"
+    study, series, frame, instance = (
+        generate_uid(entropy_srcs=[f"{root} {part}"])
+        for part in ("study", "series", "frame of reference", f"slice {number}")
+    )
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, instance
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    _describe_patient_and_scanner(ds, p)
+    ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, instance
+    ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = study, series, frame
+    ds.StudyID, ds.SeriesNumber, ds.AcquisitionNumber = "1", 2, 1
+    ds.InstanceNumber = len(stored) - number  # from the head down, as scanners often count
+    _place(ds, p, number)
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.Rows, ds.Columns = stored.shape[1:]
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 16, 15
+    ds.PixelRepresentation = int(p.signed)
+    if p.padded:
+        ds.PixelPaddingValue = PADDING
+    ds.WindowCenter, ds.WindowWidth = 40, 400
+    ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = p.intercept, 1, "HU"
+    ds.PixelData = stored[number].tobytes()
+    return ds
+
+
+def _describe_patient_and_scanner(ds, p):
+    """Who was scanned, when, where and how: all invented."""
+    ds.SpecificCharacterSet = "ISO_IR 100"
+    ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    ds.Modality, ds.BodyPartExamined = "CT", "CHEST"
+    ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = f"20240{1 + p.number % 9}{11 + p.number}"
+    ds.StudyTime = f"{8 + p.number % 9:02d}3000"
+    ds.AccessionNumber = f"SYN{p.number:05d}"
+    ds.Manufacturer = "Synthetic phantom (no real patient)"
+    ds.ManufacturerModelName = "utils.phantom"
+    ds.InstitutionName, ds.ReferringPhysicianName = "Imaginary Hospital", "Doe^Imaginary"
+    ds.StudyDescription, ds.SeriesDescription = "Synthetic chest CT", f"Chest {p.spacing:g} mm"
+    ds.PatientName, ds.PatientID = f"Phantom^Case {p.number:03d}", f"PHANTOM-{p.number:03d}"
+    ds.PatientBirthDate = f"{2023 - p.age}0{1 + p.number % 9}15"
+    ds.PatientSex, ds.PatientAge = p.sex, f"{p.age:03d}Y"
+    ds.PatientSize = p.height
+    ds.PatientWeight = round(72 * math.prod(p.scale) + 1.3 * p.fat)
+    ds.PatientPosition, ds.KVP, ds.XRayTubeCurrent = "HFS", 120, p.dose
+    ds.SliceThickness, ds.ConvolutionKernel = p.spacing, p.kernel
+
+
+def _place(ds, p, number):
+    """Where the slice lies: head first, supine, x to the left, y to the back, z to the head."""
+    corner = -(p.matrix - 1) / 2 * p.pixel
+    z = round(-640.5 + 11 * p.number + number * p.spacing, 4)
+    ds.ImagePositionPatient = [round(corner, 4), round(corner - 160 - p.couch, 4), z]
+    ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    ds.PositionReferenceIndicator, ds.SliceLocation = "SN", z
+    ds.PixelSpacing = [p.pixel, p.pixel]

@@ -1,0 +1,156 @@
+"""The cases of a data set as volumes: read once, then memory-mapped from a cache."""
+
+import hashlib
+import json
+import os
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from utils.dicom import Volume, read_series
+from utils.dicom_files import list_files
+from utils.errors import InputError
+from utils.workspace import dataset_folder, derived_folder, written_whole
+
+FORMAT = 1  # raise it when the loader's result changes, so that old caches are read again
+
+
+def case_names(dataset):
+    """Names of a data set's cases, sorted: the folders below `Images/`."""
+    images = dataset_folder(dataset) / "Images"
+    names = sorted(path.name for path in images.iterdir() if path.is_dir())
+    if not names:
+        raise InputError(
+            f"{images} holds no case, expected one folder of .dcm files a patient, "
+            "such as Images/Case_000. data/README.md shows the layout."
+        )
+    return names
+
+
+def load_cases(dataset, cases=None):
+    """Volumes of a data set by case name, from the cache where the source files are unchanged.
+
+    dataset : name or path, as in `utils.workspace.dataset_folder`. cases : names to load, all by
+    default. `hu` of each is a read-only memory map, so that many cases cost no memory. Raises
+    one InputError that lists every case that cannot be read.
+    """
+    names = case_names(dataset)
+    unknown = sorted(set(cases or []) - set(names))
+    if unknown:
+        raise InputError(
+            f"{', '.join(unknown)}: no such case in {dataset_folder(dataset) / 'Images'}, "
+            f"which holds {', '.join(names)}."
+        )
+    source, cache = dataset_folder(dataset), derived_folder(dataset) / "volumes"
+    volumes, problems = {}, []
+    for name in tqdm(names if cases is None else cases, desc="Loading cases", unit="case"):
+        try:
+            volumes[name] = _load_case(source, name, cache)
+        except InputError as problem:
+            problems.append(str(problem))
+    if len(problems) > 1:
+        raise InputError(f"{len(problems)} cases cannot be loaded.\n" + "\n".join(problems))
+    if problems:
+        raise InputError(problems[0])
+    return volumes
+
+
+def _load_case(source, name, cache):
+    """One case from the cache, read again from its files if need be."""
+    folder = source / "Images" / name
+    fingerprint = source_fingerprint(folder)
+    volume = _cached(source, cache / f"{name}.npy", fingerprint)
+    if volume is None:
+        fresh = read_series(folder)
+        try:
+            _store(source, fresh, cache / f"{name}.npy", fingerprint)
+        except OSError as error:
+            raise InputError(
+                f"{name}: {cache / name}.npy cannot be written ({error.strerror or error}). "
+                "Free some space, or set LUNG_WORKSPACE to a folder that can be written."
+            ) from None
+        volume = _cached(source, cache / f"{name}.npy", fingerprint)
+    if volume is None:
+        raise InputError(
+            f"{name}: {cache / name}.npy was written but does not read back as written. "
+            "Check the disk; delete the folder and try again."
+        )
+    return volume
+
+
+def source_fingerprint(folder):
+    """Digest of names, sizes and modification times of all files below a folder.
+
+    Not of their bytes: to hash those would cost as much as to read the series, which is what
+    the cache is to spare. Whoever edits a file changes its time.
+    """
+    digest = hashlib.sha256()
+    try:
+        for name, path in list_files(folder):
+            facts = os.stat(path)
+            digest.update(
+                f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode("utf-8", "replace")
+            )
+    except InputError as problem:
+        raise InputError(f"{folder.name}: {problem}; nothing was written.") from None
+    except OSError as error:
+        raise InputError(
+            f"{folder.name}: {error.filename} cannot be read ({error.strerror}); "
+            "nothing was written."
+        ) from None
+    return digest.hexdigest()
+
+
+def _store(source, volume, path, fingerprint):
+    """Write a volume's array, then the JSON that vouches for it."""
+    with written_whole(path) as temporary:
+        np.save(temporary, volume.hu, allow_pickle=False)
+    facts = {
+        "format": FORMAT,
+        "fingerprint": fingerprint,
+        "array": _array_facts(path),
+        "shape": list(volume.hu.shape),
+        "spacing_mm": list(volume.spacing),
+        "affine_lps_mm": volume.affine.tolist(),
+        "identity": volume.identity,
+        "files": [os.path.relpath(file, source) for file in volume.files],
+        "notes": list(volume.notes),
+    }
+    with written_whole(path.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+
+def _array_facts(path):
+    """Size and time of the array's file: an array that was replaced is not the one described."""
+    facts = os.stat(path)
+    return [facts.st_size, facts.st_mtime_ns]
+
+
+def _cached(source, path, fingerprint):
+    """Volume from the cache; None if it is absent, of other sources, damaged or foreign."""
+    try:
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if (facts["format"], facts["fingerprint"]) != (FORMAT, fingerprint):
+            return None
+        if facts["array"] != _array_facts(path):
+            return None
+        hu = np.load(path, mmap_mode="r", allow_pickle=False)
+        affine = np.array(facts["affine_lps_mm"], dtype=float)
+        spacing = tuple(float(length) for length in facts["spacing_mm"])
+        files = tuple(str(source / file) for file in facts["files"])
+        identity = {str(key): str(value) for key, value in facts["identity"].items()}
+        notes = tuple(str(note) for note in facts["notes"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError):
+        return None
+    sound = (
+        isinstance(hu, np.memmap)
+        and hu.dtype == np.int16
+        and hu.flags.c_contiguous
+        and list(hu.shape) == facts["shape"]
+        and hu.ndim == 3
+        and affine.shape == (4, 4)
+        and np.isfinite(affine).all()
+        and len(spacing) == 3
+        and all(0 < length < 1e4 for length in spacing)
+    )
+    return Volume(hu, spacing, affine, identity, files, notes) if sound else None

@@ -1,0 +1,79 @@
+"""Run the notebooks one after the other on a data set: `make run`, without opening a browser."""
+
+import argparse
+import os
+import sys
+
+import papermill
+
+from utils.errors import InputError
+from utils.settings import preset
+from utils.workspace import (
+    REPOSITORY,
+    dataset_folder,
+    derived_folder,
+    figures_folder,
+    shown,
+    workspace,
+)
+
+# Notebook -> the parameters that its cell tagged `parameters` has
+NOTEBOOKS = {
+    "01_dicom_handling": ("DATASET",),
+    "02_alignment_check": ("DATASET",),
+    "03_unet_training": ("DATASET", "PRESET"),
+    "04_evaluation_and_figures": ("DATASET", "PRESET"),
+}
+
+
+def run_notebooks(dataset, preset_name):
+    """Execute every notebook on one data set; the committed notebooks stay as they are.
+
+    The executed copies go to `data/<its name>/derived/notebooks/`. What a notebook prints
+    appears as it comes. Raises InputError with the notebook's own sentence when one stops.
+    """
+    folder = dataset_folder(dataset)
+    preset(preset_name)  # an unknown name should be told now, not after two notebooks
+    executed = derived_folder(dataset) / "notebooks"
+    executed.mkdir(exist_ok=True)
+    by_name = folder == workspace() / "data" / dataset
+    values = {"DATASET": dataset if by_name else str(folder), "PRESET": preset_name}
+    # the kernel of this very environment, also where a user has installed others
+    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+    for name, parameters in NOTEBOOKS.items():
+        print(f"\n{name}", flush=True)
+        try:
+            papermill.execute_notebook(
+                REPOSITORY / "notebooks" / f"{name}.ipynb",
+                executed / f"{name}.ipynb",
+                {parameter: values[parameter] for parameter in parameters},
+                kernel_name="python3",
+                cwd=REPOSITORY / "notebooks",
+                stdout_file=sys.stdout,
+            )
+        except papermill.PapermillExecutionError as error:
+            if error.ename == InputError.__name__:
+                raise InputError(f"{name}: {error.evalue}") from error
+            raise
+    return executed
+
+
+def main():
+    """Command line: `python -m utils.workflow --dataset phantom --preset quick`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", default="phantom", help="name under data/, or a folder")
+    parser.add_argument("--preset", default="quick", help="hyper-parameters, see settings.py")
+    arguments = parser.parse_args()
+    try:
+        executed = run_notebooks(arguments.dataset, arguments.preset)
+    except InputError as error:
+        sys.exit(f"InputError: {error}")
+    figures = figures_folder(arguments.dataset)
+    print(f"\nFigures and numbers: {shown(figures)}/")
+    for file in sorted(figures.glob("*.pdf")):
+        print(f"  {file.name}")
+    print(f"Executed notebooks:  {shown(executed)}/")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Where data sets, derived files and figures lie, and how a file is written whole."""
+
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from utils.errors import InputError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def workspace():
+    """Folder that holds `data/` and `figures/`: $LUNG_WORKSPACE, or the repository itself."""
+    return Path(os.environ.get("LUNG_WORKSPACE") or REPOSITORY).resolve()
+
+
+def dataset_folder(dataset):
+    """Folder of a data set, given by name (`data/<name>`) or by path.
+
+    A relative path may start from the repository's root or from the current folder, so that
+    the same parameter works on the command line and inside `notebooks/`. Raises InputError
+    when there is no such folder or no `Images/` in it.
+    """
+    candidates = [workspace() / "data" / dataset, REPOSITORY / dataset, Path(dataset)]
+    for candidate in candidates:
+        if (candidate / "Images").is_dir():
+            return candidate.resolve()
+    hint = "`make phantom` makes it" if dataset == "phantom" else "data/README.md shows the layout"
+    raise InputError(
+        f"There is no data set {dataset!r}: neither a name under data/ nor a path to a folder "
+        f"that holds Images/Case_000, Images/Case_001 … ({hint})."
+    )
+
+
+def derived_folder(dataset):
+    """Folder for everything computed from a data set: `data/<its name>/derived`, created.
+
+    A data set outside the workspace is never written into; its derived files go under its
+    own name inside the workspace. Two data sets of one name are told apart by `source.json`.
+    """
+    source = dataset_folder(dataset)
+    derived = workspace() / "data" / source.name / "derived"
+    marker = derived / "source.json"
+    if marker.exists():
+        owner = json.loads(marker.read_text())["folder"]
+        if owner != str(source):
+            raise InputError(
+                f"{shown(derived)} was computed from another data set of the same name ({owner}), "
+                f"not from {source}. Rename one of the two folders, or delete {shown(derived)}."
+            )
+    else:
+        write_json(marker, {"folder": str(source)})
+    return derived
+
+
+def figures_folder(dataset):
+    """Folder of the exported figures and numbers of a data set: `figures/<its name>`."""
+    return workspace() / "figures" / dataset_folder(dataset).name
+
+
+def shown(path):
+    """A path as a reader should see it: relative to the workspace where it lies inside."""
+    path = Path(path)
+    return path.relative_to(workspace()) if path.is_relative_to(workspace()) else path
+
+
+@contextmanager
+def written_whole(path):
+    """Yield a temporary path beside `path` and rename it into place if nothing fails.
+
+    A reader sees the old file or the new one, never half of one; a killed process leaves the
+    old file intact (PEP 428's Path.replace is atomic within a file system).
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
+    )
+    os.close(handle)
+    temporary = Path(temporary)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path, content):
+    """Write `content` as indented JSON, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _umask():
+    """The process's file mode mask (it can only be read by setting it)."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
