@@ -19,7 +19,7 @@ from pathlib import Path
 import nbformat
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "browser"))
-from conftest import FLAGS, OPEN, server
+from front_ends import FLAGS, chromium, jupyterlab
 
 STEPS = 15
 
@@ -161,8 +161,6 @@ def run_cells(page, count):
 
 
 def main():
-    import shutil
-
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder:
@@ -171,14 +169,8 @@ def main():
         cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
         notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
         nbformat.write(notebook, desk / "speed.ipynb")
-        settings = desk / ".jupyter/CONFIG_DIR/lab/user-settings/@jupyterlab/notebook-extension"
-        settings.mkdir(parents=True)
-        (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
-        options = (*OPEN, "--ServerApp.root_dir=.", "--allow-root", "--LabApp.news_url=None")
-        with server(desk, "jupyterlab", *options) as address, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=FLAGS
-            )
+        with jupyterlab(desk) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
             opened, times = measured(browser.new_page(), address)
             browser.close()
     print(

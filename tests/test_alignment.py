@@ -1,4 +1,4 @@
-"""The alignment check on lungs whose answer is known."""
+"""The alignment check on lungs whose answer is known, and on real ones."""
 
 import numpy as np
 import pytest
@@ -6,22 +6,15 @@ import pytest
 from utils.alignment import (
     check_case,
     check_cases,
-    lung_contrast,
+    correct,
+    main,
     require_aligned,
     write_verdicts,
 )
 from utils.errors import InputError
-
-
-@pytest.fixture
-def chest():
-    """A body of water with a cone of lung in it that is widest at the feet end."""
-    z, y, x = np.mgrid[:12, :48, :48]
-    radius = np.hypot(y - 24, x - 24)
-    hu = np.where(radius < 20, 40, -1000).astype(np.int16)
-    mask = (radius < 14 - z).astype(np.uint8)
-    hu[mask > 0] = -800
-    return hu, mask
+from utils.masks import load_masks
+from utils.placement import lung_contrast
+from utils.volumes import load_cases
 
 
 def test_contrast_by_hand():
@@ -32,19 +25,70 @@ def test_contrast_by_hand():
     assert lung_contrast(hu, mask) == 0.5
     hu[:] = -1000  # open air inside and around
     assert lung_contrast(hu, mask) == 0
+    assert np.isnan(lung_contrast(hu, mask * 0))
 
 
-def test_aligned_reversed_and_unrelated(chest):
+@pytest.fixture(scope="module")
+def chest():
+    """A body of water with two unequal cones of lung, the right one larger, both lying back."""
+    z, y, x = np.mgrid[:16, :64, :64]
+    right = np.hypot(y - 36, (x - 20) * 1.3) < 16 - 0.8 * z
+    left = np.hypot((y - 38) * 0.8, x - 45) < 12 - 0.6 * z
+    mask = (right | left).astype(np.uint8)
+    hu = np.where(np.hypot(y - 34, x - 32) < 30, 40, -1000).astype(np.int16)
+    hu[mask > 0] = -800
+    return hu, mask
+
+
+# name of the verdict -> the fault
+FAULTS = {
+    "aligned": lambda mask: mask,
+    "reversed": lambda mask: mask[::-1],
+    "mirrored": lambda mask: mask[:, :, ::-1],
+    "flipped up-down": lambda mask: mask[:, ::-1],
+    "transposed": lambda mask: mask.swapaxes(1, 2),
+    "reversed and mirrored": lambda mask: mask[::-1, :, ::-1],
+    "shifted by +1 slices": lambda mask: correct(mask, "shift slices by 1"),
+    "shifted by -2 slices": lambda mask: correct(mask, "shift slices by -2"),
+    "shifted by +5 slices": lambda mask: correct(mask, "shift slices by 5"),
+    "shifted by +4 columns": lambda mask: correct(mask, "shift columns by 4"),
+    "unrelated": lambda mask: np.roll(mask[::-1], 32, axis=2),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_by_its_name_and_corrected(chest, name):
     hu, mask = chest
-    assert check_case(hu, mask).verdict == "aligned"
-    assert check_case(hu, mask[::-1]).verdict == "reversed"
-    assert check_case(hu, np.roll(mask, 24, axis=2)).verdict == "unrelated"
+    faulty = FAULTS[name](mask)
+    verdict = check_case(hu, faulty)
+    assert verdict.verdict == name
+    if name != "unrelated":
+        mended = correct(faulty, *verdict.correction)
+        # what was shifted out of the volume is lost, the rest must lie where it was
+        assert (mended & ~mask.astype(bool)).sum() == 0
+        assert mended.sum() >= 0.6 * mask.sum()
+
+
+def test_masks_that_are_no_lungs(chest):
+    hu, mask = chest
     assert check_case(hu, np.zeros_like(mask)).verdict == "unrelated"
-
-
-def test_a_mask_that_fills_the_slice_is_unrelated(chest):
-    hu, mask = chest
     assert check_case(hu, np.ones_like(mask)).verdict == "unrelated"
+
+
+def test_a_symmetric_chest_cannot_tell_left_from_right(chest):
+    hu, mask = chest
+    both = mask | mask[:, :, ::-1]
+    symmetric = np.where(both, -800, np.minimum(hu, hu[:, :, ::-1])).astype(np.int16)
+    symmetric[(both == 0) & (symmetric == -800)] = 40
+    verdict = check_case(symmetric, both)
+    assert verdict.verdict in ("aligned", "mirrored")
+    assert verdict.best - verdict.rival < 0.01  # which is how it says that it does not know
+
+
+@pytest.mark.parametrize("step", ["turn", "flip sideways", "shift slices by two", "shift rows"])
+def test_unknown_corrections(chest, step):
+    with pytest.raises(InputError, match="There is no correction"):
+        correct(chest[1], step)
 
 
 @pytest.fixture
@@ -62,3 +106,23 @@ def test_training_needs_good_verdicts(chest, dataset):
     require_aligned(dataset, ["Case_000"])
     with pytest.raises(InputError, match=r"Case_001 \(reversed\), Case_002 \(not checked\)"):
         require_aligned(dataset, ["Case_000", "Case_001", "Case_002"])
+
+
+def test_command_line_without_a_data_set(capsys):
+    assert main(["no such data set"]) == 1
+    assert "There is no data set" in capsys.readouterr().err
+
+
+@pytest.mark.real_data
+def test_real_patients_and_their_faults(real_data, tmp_path, monkeypatch):
+    """Every fault on a real patient is caught by its name, another patient's mask too."""
+    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
+    volumes, masks = load_cases(str(real_data / "lctsc")), load_masks(str(real_data / "lctsc"))
+    for name, volume in volumes.items():
+        assert check_case(volume.hu, masks[name]).verdict == "aligned", name
+    hu, mask = volumes["Case_000"].hu, masks["Case_000"]
+    for name in FAULTS:
+        if name not in ("unrelated", "shifted by +4 columns"):
+            assert check_case(hu, FAULTS[name](mask)).verdict == name
+    other = masks["Case_001"][: len(mask)]
+    assert check_case(hu, other).verdict == "unrelated"

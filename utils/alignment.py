@@ -4,7 +4,6 @@ python -m utils.alignment DATASET        the table of verdicts; exit code 1 if a
 """
 
 import dataclasses
-import itertools
 import json
 import sys
 
@@ -15,23 +14,17 @@ from tqdm.auto import tqdm
 from utils.dataset import create_paired_data
 from utils.errors import InputError
 from utils.masks import load_masks
+from utils.placement import best_placements
 from utils.volumes import load_cases
 from utils.workspace import derived_folder, shown, write_json
 
-# Aerated lung lies between about -950 and -500 HU; air is included, so that emphysema and the
-# padding of clipped scans count, since the rind around the mask tells lung from open air
-LUNG_LIKE_HU = (-1024, -350)
-RIND_PX = 3
 # The masks of real patients and phantoms reach 0.9 in place, 0.75 one slice off, and no more
-# than 0.45 on another patient, wherever they are moved
+# than 0.5 on another patient, wherever they are moved
 LEAST_CONTRAST = 0.6
-# A whole pixel in the plane is within what two readers differ by; one slice is not
+# A pixel in the plane is within what two readers differ by; a slice is not
 MOST_OFFSET = (0, 1, 1)
-SAMPLE = 20_000  # voxels; all placements are judged on the same ones, so noise mostly cancels
-SLICES_EACH_WAY = 6
 
 AXES = ("slices", "rows", "columns")
-ORIENTATIONS = tuple(itertools.product((False, True), repeat=4))  # transpose, 3 flips
 FAULTS = ("transposed", "reversed", "flipped up-down", "mirrored")
 
 
@@ -54,52 +47,19 @@ class Verdict:
     correction: tuple[str, ...]
 
 
-def lung_contrast(hu, mask):
-    """How much more lung-like is the tissue under a mask than the rind around it? -1 to 1.
-
-        contrast = share of lung-like voxels under the mask
-                 - share of lung-like voxels in a rind of 3 pixels around it, slice by slice
-
-    A lung is airy and has a chest wall around it, so an aligned mask scores high. A mask over
-    muscle scores low for its inside, a mask over the air of the room for its rind.
-
-    hu : int16 [slices, rows, cols]. mask : uint8 0/1, same shape. NaN when the mask is empty.
-    """
-    points = _mask_and_rind(mask, most=mask.size)
-    return _contrast(_lung_like(hu), points)
-
-
 def check_case(hu, mask):
-    """Try a mask in every orientation and, from there, shifted; returns a Verdict.
+    """Find where a mask fits best and say what that makes of it; returns a Verdict.
 
-    The orientations are the 16 that flips of the three axes and a transposition make, each at
-    shifts of up to six slices; from the best of them a pattern search finds the best shift.
+    hu : int16 [slices, rows, cols]. mask : uint8 0/1, same shape.
     """
-    lung_like, points = _lung_like(hu), _mask_and_rind(mask, SAMPLE)
-    given = _contrast(lung_like, points)
-    if np.isnan(given):
+    given, placements = best_placements(hu, mask)
+    if not placements:
         return Verdict("unrelated", given, given, given, ())
-
-    found = {}
-    for orientation in ORIENTATIONS:
-        if orientation[0] and hu.shape[1] != hu.shape[2]:
-            continue
-        turned = [_turn(p, hu.shape, orientation) for p in points]
-        coarse = [p[::4] for p in turned]
-        shifts = [(dz, 0, 0) for dz in range(-SLICES_EACH_WAY, SLICES_EACH_WAY + 1)]
-        start = max(shifts, key=lambda shift, p=coarse: _contrast(lung_like, p, shift))
-        found[orientation] = (_contrast(lung_like, turned, start), start, turned)
-    leading = sorted(found, key=lambda orientation: found[orientation][0])[-3:]
-    for orientation in leading:
-        _, start, turned = found[orientation]
-        shift = _climb(lung_like, turned, start)
-        found[orientation] = (_contrast(lung_like, turned, shift), shift, turned)
-    ranked = sorted(found, key=lambda orientation: found[orientation][0])
-    best, shift, _ = found[ranked[-1]]
-    if best < LEAST_CONTRAST:
-        return Verdict("unrelated", given, best, found[ranked[-2]][0], ())
-    steps = _steps(ranked[-1], shift)
-    return Verdict(_name(ranked[-1], shift), given, best, found[ranked[-2]][0], steps)
+    best, rival = placements[:2]
+    if best.contrast < LEAST_CONTRAST:
+        return Verdict("unrelated", given, best.contrast, rival.contrast, ())
+    name, steps = _name(best), _steps(best)
+    return Verdict(name, given, best.contrast, rival.contrast, steps)
 
 
 def check_cases(pairs):
@@ -159,85 +119,21 @@ def require_aligned(dataset, names):
         )
 
 
-def _lung_like(hu):
-    """Where HU could be lung; bool, same shape."""
-    return (hu >= LUNG_LIKE_HU[0]) & (hu <= LUNG_LIKE_HU[1])
-
-
-def _mask_and_rind(mask, most):
-    """Coordinates int32 [n, 3] of voxels under the mask and in its rind, `most` of each."""
-    inside, rind = [np.empty((0, 3), np.int32)], [np.empty((0, 3), np.int32)]
-    for z, slice_mask in enumerate(mask):
-        rows, cols = slice_mask.any(1).nonzero()[0], slice_mask.any(0).nonzero()[0]
-        if len(rows) == 0:
-            continue
-        corner = [max(0, where[0] - RIND_PX) for where in (rows, cols)]
-        box = slice_mask[corner[0] : rows[-1] + RIND_PX + 1, corner[1] : cols[-1] + RIND_PX + 1]
-        around = ndimage.binary_dilation(box, iterations=RIND_PX) & (box == 0)
-        for chosen, places in ((box, inside), (around, rind)):
-            y, x = chosen.nonzero()
-            z_of_all = np.full(len(y), z)
-            places.append(np.stack([z_of_all, y + corner[0], x + corner[1]], 1, dtype=np.int32))
-    random = np.random.default_rng(0)
-    return [
-        points if len(points) <= most else points[random.choice(len(points), most, replace=False)]
-        for points in map(np.concatenate, (inside, rind))
-    ]
-
-
-def _contrast(lung_like, points, shift=(0, 0, 0)):
-    """Lung contrast of a mask given by its points, shifted; voxels outside are not lung-like."""
-    shares = []
-    for coordinates in points:
-        if len(coordinates) == 0:
-            return float("nan")
-        moved = coordinates + np.array(shift, np.int32)
-        moved = moved[((moved >= 0) & (moved < lung_like.shape)).all(1)]
-        index = np.ravel_multi_index(tuple(moved.T), lung_like.shape)
-        shares.append(np.take(lung_like.reshape(-1), index).sum() / len(coordinates))
-    return float(shares[0] - shares[1])
-
-
-def _turn(points, shape, orientation):
-    """Points of a mask in another orientation about the middle of the volume."""
-    transpose, *flips = orientation
-    turned = points[:, [0, 2, 1]] if transpose else points.copy()
-    for axis, flip in enumerate(flips):
-        if flip:
-            turned[:, axis] = shape[axis] - 1 - turned[:, axis]
-    return turned
-
-
-def _climb(lung_like, points, shift):
-    """Best shift by a pattern search: steps of 16 pixels down to 1, as long as they help."""
-    best = _contrast(lung_like, points, shift)
-    for pixels in (16, 8, 4, 2, 1):
-        steps = np.concatenate([np.diag([1, pixels, pixels]), -np.diag([1, pixels, pixels])])
-        while True:
-            neighbours = [tuple((np.array(shift) + step).tolist()) for step in steps]
-            contrasts = [_contrast(lung_like, points, neighbour) for neighbour in neighbours]
-            if max(contrasts) <= best:
-                break
-            best = max(contrasts)
-            shift = neighbours[contrasts.index(best)]
-    return shift
-
-
-def _name(orientation, shift):
-    """What is wrong with a mask that fits after being turned and shifted like this."""
-    faults = [fault for fault, found in zip(FAULTS, orientation, strict=True) if found]
-    for axis, pixels, least in zip(AXES, shift, MOST_OFFSET, strict=True):
+def _name(placement):
+    """What is wrong with a mask that fits best in this placement."""
+    faults = [fault for fault, found in zip(FAULTS, placement.orientation, strict=True) if found]
+    for axis, pixels, least in zip(AXES, placement.shift, MOST_OFFSET, strict=True):
         if abs(pixels) > least:
             faults.append(f"shifted by {-pixels:+d} {axis}")
     return " and ".join(faults) or "aligned"
 
 
-def _steps(orientation, shift):
+def _steps(placement):
     """The same as steps for `correct`."""
-    transpose, *flips = orientation
+    transpose, *flips = placement.orientation
     steps = ["transpose"] if transpose else []
     steps += [f"flip {axis}" for axis, flip in zip(AXES, flips, strict=True) if flip]
-    for axis, pixels, least in zip(AXES, shift, MOST_OFFSET, strict=True):
+    for axis, pixels, least in zip(AXES, placement.shift, MOST_OFFSET, strict=True):
         if abs(pixels) > least:
             steps.append(f"shift {axis} by {pixels}")
     return tuple(steps)

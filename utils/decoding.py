@@ -9,7 +9,7 @@ import struct
 import numpy as np
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import get_decoder
-from pydicom.uid import UID, JPEG2000TransferSyntaxes, RLELossless
+from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGExtended12Bit, RLELossless
 
 from utils.dicom_values import library_silenced
 from utils.errors import InputError
@@ -84,11 +84,11 @@ def _decode(decoder, encoded, syntax, coding):
             pixel_keyword="PixelData",
         )
     except Exception as error:  # decoders may raise nearly anything on damaged bytes
-        reason = " ".join(str(error).split())[:120]
-        # Pillow takes 8-bit extended JPEG only, and says so
-        hint = " Install pylibjpeg-libjpeg, or fetch" if "12-bit" in reason else " Fetch"
+        reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()[:120]
+        # Pillow is asked for 8-bit extended JPEG and cannot decode the 12 bits of a CT
+        hint = "Install pylibjpeg-libjpeg or fetch" if syntax == JPEGExtended12Bit else "Fetch"
         raise InputError(
-            f"{syntax.name} cannot be decoded ({reason}).{hint} the file again"
+            f"{syntax.name} cannot be decoded ({reason}). {hint} the file again"
         ) from None
     if pixels.shape != (coding.rows, coding.cols) or pixels.dtype.itemsize > 2:
         raise InputError(
@@ -118,7 +118,8 @@ def _check_codestream(encoded, syntax, coding):
             f"its compressed data state {found} where the header says {coding.rows} x "
             f"{coding.cols}. Fetch the file again"
         )
-    if not encoded.rstrip(b"\0").endswith(b"\xff\xd9"):
+    # a marker cannot occur within compressed data; writers pad to an even length with 0 or 255
+    if not encoded.rstrip(b"\0\xff").endswith(b"\xff\xd9"):
         raise InputError(
             "truncated pixel data: the compressed image has no end marker. Fetch the file again"
         )

@@ -14,7 +14,10 @@ from utils.errors import InputError
 
 def text(dataset, keyword):
     """Value of an element as stripped text; "" where it is absent, empty or unreadable."""
-    item = _item(dataset, keyword)
+    try:
+        item = _item(dataset, keyword)
+    except InputError:
+        return ""
     if item is None:
         return ""
     if isinstance(item, RawDataElement) and isinstance(item.value, bytes) and item.value.isascii():
@@ -71,10 +74,10 @@ def integer(dataset, keyword, default=None):
 
 def items(dataset, keyword):
     """Items of a sequence as a list; [] where it is absent or is not a sequence."""
-    item = _item(dataset, keyword)
-    if item is None:
-        return []
     try:
+        item = _item(dataset, keyword)
+        if item is None:
+            return []
         return [entry for entry in dataset[item.tag].value if hasattr(entry, "get_item")]
     except Exception:  # hostile bytes under a sequence's tag
         return []
@@ -107,6 +110,8 @@ def _item(dataset, keyword):
         return dataset.get_item(_tag(keyword))
     except KeyError:
         return None
+    except Exception:  # pydicom converts an element without a value after all
+        raise InputError(f"{keyword} cannot be read. Correct the header") from None
 
 
 def _stored(dataset, item, keyword):

@@ -6,7 +6,7 @@ Nothing in it comes from a person. `python -m utils.phantom` writes it to data/p
     Segmentations/Case_000_seg.npz        `masks`, uint8 0/1 [slices, rows, cols], feet first
     phantom.json                          version and seed of the generator
 
-The same version gives the same bytes. For a quick case through the same code (0.3 s), as
+The same version gives the same bytes. For a quick case through the same code (0.5 s), as
 tests need it: `small_patient(3)`.
 """
 
@@ -108,13 +108,10 @@ def make_patient(patient):
     row 0 in front, column 0 at the patient's right. Outside a reconstructed disc
     (`patient.padded`) HU is -1024, as after clipping the padding that the files hold.
     """
-    rng = np.random.default_rng([patient.number, SEED])
-    hu, lung, mask = _sections(patient, rng)
-    p, spacing = patient, np.array((patient.spacing, patient.pixel, patient.pixel))
-    centre = np.array((-p.bottom * p.scale[2], *(np.array(p.shift[::-1]))))
-    hila = [centre + np.array((-10, 8, x)) * p.scale[::-1] for x in (-40, 40)]
-    hila = [h / spacing + (0, (p.matrix - 1) / 2, (p.matrix - 1) / 2) for h in hila]
-    vessels = pulmonary_vessels(mask, spacing, hila, 0.6 * p.scale[0], rng)
+    p, rng = patient, np.random.default_rng([patient.number, SEED])
+    hu, lung, mask = _sections(p, rng)
+    spacing = np.array((p.spacing, p.pixel, p.pixel))
+    vessels = pulmonary_vessels(mask, spacing, _hila(p, spacing), 0.6 * p.scale[0], rng)
     hu += lung * vessels * (45 + p.contrast - hu)
     add_nodules(hu, mask, spacing, p.nodules, rng)
     sharp = p.kernel == "LUNG"
@@ -145,6 +142,14 @@ def _sections(patient, rng):
         hu[number] += face[0]
         lung[number] += face[1]
     return hu, lung, mask
+
+
+def _hila(patient, spacing):
+    """Voxels (fractional) where the vessels of the right and the left lung come in."""
+    middle = (patient.matrix - 1) / 2
+    carina = np.array((-patient.bottom * patient.scale[2], *patient.shift[::-1]))
+    places = (carina + np.array((-10, 8, x)) * patient.scale[::-1] for x in (-40, 40))
+    return [place / spacing + (0, middle, middle) for place in places]
 
 
 def outside_disc(matrix):
@@ -185,10 +190,8 @@ def make_phantom(folder=None, cases=None, workers=2):
     """
     folder = Path(folder) if folder else workspace() / "data" / "phantom"
     images, masks = folder / "Images", folder / "Segmentations"
-    stamp, version = (
-        folder / "phantom.json",
-        {"generator": "utils.phantom", "version": VERSION, "seed": SEED},
-    )
+    stamp = folder / "phantom.json"
+    version = {"generator": "utils.phantom", "version": VERSION, "seed": SEED}
     if stamp.exists() and json.loads(stamp.read_text()) != version:
         for mask in masks.glob("Case_*_seg.npz"):
             mask.unlink()

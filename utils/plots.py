@@ -101,16 +101,18 @@ def overlay_grid(hu, mask, every, title):
 
 
 def contrast_bars(verdicts):
-    """The measured check: contrast of each mask as given and turned head to feet."""
+    """The measured check: contrast of each mask as given and in its best other orientation."""
     figure, axes = new_figure(height=2.2)
     axis = axes[0, 0]
     at = np.arange(len(verdicts))
-    given = [verdict.contrast for verdict in verdicts.values()]
-    turned = [verdict.contrast_reversed for verdict in verdicts.values()]
-    axis.bar(at - 0.2, given, 0.4, color=COLOURS["truth"], label="mask as given")
-    axis.bar(at + 0.2, turned, 0.4, color="0.7", label="mask turned head to feet")
+    bars = (
+        ("mask as given", "truth", [verdict.contrast for verdict in verdicts.values()]),
+        ("best of all other orientations", "other", [v.rival for v in verdicts.values()]),
+    )
+    for offset, (label, colour, heights) in zip((-0.2, 0.2), bars, strict=True):
+        axis.bar(at + offset, heights, 0.4, color=COLOURS[colour], label=label)
     axis.set_xticks(at, [name.removeprefix("Case_") for name in verdicts])
-    axis.set(xlabel="case", ylabel="lung contrast", ylim=(min(0, *turned) - 0.05, 1.15))
+    axis.set(xlabel="case", ylabel="lung contrast", ylim=(0, 1.15))
     axis.legend(ncols=2, loc="upper right")
     return figure
 

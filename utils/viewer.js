@@ -400,7 +400,11 @@ function build(info) {
 export function showPage(el, { state, chunks }) {
   const handlers = {};
   const fire = (name, ...rest) => (handlers[name] ?? []).forEach((handler) => handler(...rest));
-  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const bytes = (text) => {
+    const raw = atob(text), out = new Uint8Array(raw.length);
+    for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
+    return out;
+  };
   const model = {
     get: (name) => state[name],
     set(name, value) {
