@@ -26,8 +26,8 @@ from pydicom.uid import (
     SegmentationStorage,
 )
 
-from utils import dicom_header
-from utils.dicom import main, read_series
+from utils import dicom_files, dicom_header
+from utils.dicom import header_table, main, read_series
 from utils.errors import InputError
 
 SIZE = (5, 8, 6)
@@ -378,7 +378,24 @@ def test_nested_sequences_end_in_a_volume_or_our_error(tmp_path, depth):
         assert "1-003.dcm is DICOM but its header cannot be parsed" in refusal(tmp_path)
 
 
-# the command
+def test_whole_archive_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(dicom_files, "MOST_FILES", 4)
+    write_series(tmp_path)
+    assert "5 files, expected those of one case (at most 4)" in refusal(tmp_path)
+
+
+# the command and the table
+
+
+def test_header_table_shows_what_a_file_holds(tmp_path):
+    path = write_series(tmp_path, count=1)[0]
+    rows = {keyword: (tag, value) for tag, keyword, value in header_table(path)}
+    assert rows["PatientID"] == ("(0010,0020)", "P1")
+    assert rows["PixelSpacing"][1] == "[0.75, 0.5]"
+    assert "PixelData" not in rows
+    (tmp_path / "x.txt").write_text("no DICOM")
+    with pytest.raises(InputError, match=r"x\.txt is not a DICOM file"):
+        header_table(tmp_path / "x.txt")
 
 
 def test_command_prints_a_summary(tmp_path, capsys):

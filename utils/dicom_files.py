@@ -11,6 +11,7 @@ from utils.dicom_header import read_header
 from utils.dicom_values import text
 from utils.errors import InputError
 
+MOST_FILES = 20_000  # an archive given by mistake would fill the memory with headers
 DERIVED = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "SR", "PR", "KO", "REG", "DOC"}
 
 
@@ -58,7 +59,13 @@ def scan_folder(folder):
     leave it out would make the volume silently shorter.
     """
     scan, strangers = Scan(), []
-    for name, path in list_files(folder):
+    listed = list_files(folder)
+    if len(listed) > MOST_FILES:
+        raise InputError(
+            f"{len(listed):,} files, expected those of one case (at most {MOST_FILES:,}). "
+            "Give the folder of one series"
+        )
+    for name, path in listed:
         scan.files += 1
         if path.name.upper() == "DICOMDIR":
             scan.skip("DICOMDIR", name)

@@ -54,7 +54,8 @@ def _describe_patient_and_scanner(ds, p):
     ds.ManufacturerModelName = "utils.phantom"
     ds.InstitutionName, ds.ReferringPhysicianName = "Imaginary Hospital", "Doe^Imaginary"
     ds.StudyDescription, ds.SeriesDescription = "Synthetic chest CT", f"Chest {p.spacing:g} mm"
-    ds.PatientName, ds.PatientID = f"Phantom^Case {p.number:03d}", f"PHANTOM-{p.number:03d}"
+    ds.PatientName = {"F": "Mustermann^Erika", "M": "Mustermann^Max"}[p.sex]
+    ds.PatientID = f"X{70400 + 37 * p.number}"
     ds.PatientBirthDate = f"{2023 - p.age}0{1 + p.number % 9}15"
     ds.PatientSex, ds.PatientAge = p.sex, f"{p.age:03d}Y"
     ds.PatientSize = p.height

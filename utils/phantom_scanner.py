@@ -99,7 +99,7 @@ def scan(hu, pixel, noise, blur, rng):
     hu : float32 [slices, rows, cols], changed in place. pixel : mm. noise : standard deviation
     in HU in an average chest. blur : sigma of the point spread in mm.
     Filtered back projection leaves noise with the spectrum f·exp(-(f/c)²) (after Riederer et
-    al. 1978, doi:10.1088/0031-9155/23/3/007); rows with a long way through tissue and bone
+    al. 1978, Phys. Med. Biol. 23:446); rows with a long way through tissue and bone
     (shoulders) get more of it, smeared along the row.
     """
     rows, columns = hu.shape[1:]

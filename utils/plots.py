@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.patheffects import withStroke
 
 from utils.figures import COLOURS, LUNG_WINDOW, TEXT_WIDTH, new_figure
 
@@ -64,7 +65,13 @@ def three_planes(volume, window=LUNG_WINDOW):
         places = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.95), (0.5, 0.05))
         for side, place in zip(sides, places, strict=True):
             axis.annotate(
-                side, place, xycoords="axes fraction", color="w", ha="center", va="center"
+                side,
+                place,
+                xycoords="axes fraction",
+                color="w",
+                ha="center",
+                va="center",
+                path_effects=[withStroke(linewidth=2, foreground="k")],
             )
     return figure
 
