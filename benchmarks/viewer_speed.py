@@ -111,7 +111,7 @@ WAYS = {
     "viewer (canvas in the browser)": (".slice-viewer .slider", "canvas"),
     "frames pushed into Image": (
         ".pushed-slider .noUi-handle",
-        "img.pushed-image, .pushed-image img",
+        "img.pushed-image",
     ),
     "interact redrawing matplotlib": (".redrawn .noUi-handle", ".redrawn .jp-OutputArea img"),
 }
@@ -121,7 +121,7 @@ def measured(page, address):
     """Seconds until the viewer is open, and for each way the times of its steps in ms."""
     page.goto(f"{address}/lab/workspaces/speed/tree/speed.ipynb?reset")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=60_000)
-    run_cells(page, 1)
+    run_cell(page, 0)
     page.wait_for_selector(".jp-CodeCell >> nth=0 >> text=/\\[\\d+\\]:/", timeout=60_000)
     page.evaluate(
         """() => {
@@ -136,10 +136,11 @@ def measured(page, address):
           watch();
         }"""
     )
-    run_cells(page, 1)
+    run_cell(page, 1)
     page.wait_for_function("window.opened.all", timeout=60_000)
     opened = page.evaluate("window.opened")
-    run_cells(page, 3)
+    for number in (2, 3, 4):
+        run_cell(page, number)
     page.wait_for_selector("pre:has-text('ready')", timeout=60_000)
     page.wait_for_selector(".redrawn img", timeout=60_000)
     page.wait_for_timeout(1_000)
@@ -150,14 +151,16 @@ def measured(page, address):
     return opened, times
 
 
-def run_cells(page, count):
-    """Run the selected cell and those below it, `count` in all."""
-    for _ in range(count):
-        page.click(
-            "[data-command='notebook:run-cell-and-select-next'], "
-            "jp-button[title^='Run this cell'], [data-jp-item-name=run] jp-button"
-        )
-        page.wait_for_timeout(300)
+def run_cell(page, number):
+    """Select a cell and run it; a click right after the kernel's start is sometimes lost."""
+    prompt = page.locator(".jp-CodeCell .jp-InputPrompt").nth(number)
+    for _ in range(5):
+        prompt.click()
+        page.click("jp-button[title^='Run this cell'], [data-jp-item-name=run] jp-button")
+        page.wait_for_timeout(500)
+        if prompt.text_content().strip() != "[ ]:":
+            return
+    raise RuntimeError("JupyterLab ran no cell")
 
 
 def main():

@@ -25,7 +25,7 @@ from utils.workspace import written_whole
 
 ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
 MEANINGS = {"both": "Lung", "right": "Right lung", "left": "Left lung"}
-AI = Code("123109", "DCM", "Artificial Intelligence")
+AI = Code("123110", "DCM", "Artificial Intelligence")
 TYPE_2 = (  # elements that must be there but may be empty (PS3.3 C.7.1.1, C.7.2.1)
     "PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime"
 ).split()
@@ -97,6 +97,8 @@ def _sources(volume):
     if not (own and placed and sorted(order) == list(range(shape[0]))):
         raise InputError("the source files are not as they were loaded. Load the series again")
     for header in headers:
+        # would be copied, and some vendors' items lack what they must have
+        header.dataset.pop("ReferencedStudySequence", None)
         for keyword in TYPE_2:
             if keyword not in header.dataset:
                 setattr(header.dataset, keyword, None)

@@ -21,7 +21,9 @@ REGIONS = {code: region for region, code in LUNG.items()} | {
 }
 SIDES = {"24028007": "right", "G-A100": "right", "7771000": "left", "G-A101": "left"}
 PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-ON_GRID = 0.1  # voxels by which a frame's corners may miss the series' grid
+# Voxels (slice, row, col) by which a frame's corners may miss the grid: slices need not be evenly
+# spaced to the last, but within a slice voxel must meet voxel
+ON_GRID = np.array([0.5, 0.1, 0.1])
 
 
 def read_seg(seg_file, volume):
@@ -160,7 +162,7 @@ def _slice_of(groups, to_index, shape, where):
     corners = to_index(position + np.array([0 * across, across, below]))
     k = int(np.clip(np.rint(corners[0, 0]), 0, shape[0] - 1))
     expected = np.array([[k, 0, 0], [k, 0, cols], [k, rows, 0]])
-    if np.abs(corners - expected).max() > ON_GRID:
+    if (np.abs(corners - expected) > ON_GRID).any():
         raise InputError(
             f"{where} does not lie on a slice of the series, voxel on voxel. Resample it to the "
             "series, or fetch the one that was made on it"
