@@ -1,7 +1,9 @@
 # Two commands are all it takes on a fresh machine: make run · make test
-PYTHON  ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
-DATASET ?= phantom
-PRESET  ?= quick
+PYTHON   ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
+DATASET  ?= phantom
+PRESET   ?= quick
+PATIENTS ?= 12
+NOTEBOOK ?= 02_alignment_check
 
 PY        := .venv/bin/python
 INSTALLED := .venv/installed
@@ -11,11 +13,12 @@ NBVAL     := --nbval --nbval-current-env --nbval-sanitize-with notebooks/nbval.c
 LATEX     := texlive-latex-extra texlive-science texlive-fonts-recommended lmodern latexmk
 FIGURES   := figures/$(notdir $(DATASET:/=))
 
-.PHONY: help setup phantom run report test test-unit test-notebooks notebooks lint format clean clean-all
+.PHONY: help setup phantom data run app report bench test test-unit test-notebooks test-browser fuzz \
+        notebooks lint format clean clean-all
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 18
-	@echo; echo "DATASET=<name under data/, or folder>  PRESET=<see utils/settings.py>"
+	@echo; echo "PATIENTS=<how many, or all>  NOTEBOOK=<name, for make app>"; echo "DATASET=<name under data/, or folder>  PRESET=<see utils/settings.py>"
 
 setup: $(INSTALLED)  ## install everything into .venv
 
@@ -29,8 +32,14 @@ $(INSTALLED): requirements.txt pyproject.toml
 phantom: $(INSTALLED)  ## make the embedded data set (synthetic patients)
 	@$(PY) -m utils.phantom
 
+data: $(INSTALLED)  ## fetch PATIENTS real patients of the public LCTSC collection into data/lctsc
+	@$(PY) -m utils.lctsc --patients "$(PATIENTS)"
+
 run: $(INSTALLED) $(if $(filter phantom,$(DATASET)),phantom)  ## notebooks 01 to 04 on DATASET
 	@$(PY) -m utils.workflow --dataset "$(DATASET)" --preset "$(PRESET)"
+
+app: $(INSTALLED)  ## serve NOTEBOOK as a page on this machine only (Voilà)
+	@$(PY) -m voila --Voila.ip=127.0.0.1 notebooks/$(NOTEBOOK).ipynb
 
 report: $(INSTALLED)  ## build/report/report.pdf from the figures of DATASET (needs LaTeX)
 	@command -v latexmk >/dev/null || { echo "LaTeX is needed; on Debian: apt-get install $(LATEX)"; exit 1; }
@@ -47,13 +56,24 @@ lint: $(INSTALLED)
 	$(PY) -m ruff format --check .
 
 test-unit: $(INSTALLED)  ## tests of utils
-	$(PY) -m pytest -q -n 2 --dist loadfile tests
+	$(PY) -m pytest -q -n 2 --dist loadfile --ignore=tests/browser tests
 
 # In a workspace of its own, so that nothing made earlier can stand in for what the code does now
 test-notebooks: $(INSTALLED)  ## execute the committed notebooks and compare their outputs
 	rm -rf build/test
 	$(TESTING) $(PY) -m utils.phantom
 	$(TESTING) $(PY) -m pytest -q -p no:xdist $(NBVAL) notebooks
+
+test-browser: phantom  ## move the slice viewer in a real browser (needs chromium)
+	@command -v chromium chromium-browser google-chrome >/dev/null \
+	  || { echo "A browser is needed; on Debian: apt-get install chromium"; exit 1; }
+	$(PY) -m pytest -q tests/browser
+
+fuzz: $(INSTALLED)  ## feed the loader thousands of broken files
+	$(PY) -m tests.fuzz_dicom --seconds 100
+
+bench: $(INSTALLED)  ## timings against peers, side by side, into benchmarks/results
+	$(PY) -m benchmarks.viewer_speed
 
 notebooks: phantom  ## execute the committed notebooks in place
 	$(PY) -m jupyter nbconvert --to notebook --execute --inplace \

@@ -14,11 +14,11 @@ TEXT_WIDTH = 6.3  # inches: the report's text block (160 mm), so that no figure 
 # Okabe and Ito's palette, which the colour-blind can tell apart; one thing, one colour
 COLOURS = {
     "train": "#0072B2",
-    "validation": "#E69F00",
+    "validation": "#CC79A7",
     "test": "#D55E00",
-    "truth": "#009E73",
-    "prediction": "#CC79A7",
-    "other": "#56B4E9",
+    "truth": "#56B4E9",
+    "prediction": "#E69F00",
+    "other": "#009E73",
 }
 LUNG_WINDOW = (-1350, 150)  # HU at black and at white: centre -600, width 1500
 SOFT_TISSUE_WINDOW = (-160, 240)  # centre 40, width 400
