@@ -29,7 +29,7 @@ def use_style():
     mpl.rcParams.update(
         {
             "figure.constrained_layout.use": True,
-            "figure.dpi": 110,
+            "figure.dpi": 96,
             "savefig.dpi": 200,
             "font.size": 8,
             "axes.titlesize": 8,
