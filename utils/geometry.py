@@ -123,8 +123,8 @@ def slice_spacing(heights, names):
     if abs(heights[farthest] - even[farthest]) > OFF_GRID_LIMIT * spacing:
         raise InputError(
             f"{names[farthest]} lies at {heights[farthest]:.5g} mm, expected at "
-            f"{even[farthest]:.5g} mm if all slices are {spacing:.4g} mm apart: the gaps drift from "
-            f"{gaps.min():.4g} to {gaps.max():.4g} mm. Resample the series to an even spacing first"
+            f"{even[farthest]:.5g} mm if all slices are {spacing:.4g} mm apart: the gaps drift "
+            f"from {gaps.min():.4g} to {gaps.max():.4g} mm. Resample the series to even spacing first"
         )
     notes = []
     if deviation > 0.01:
