@@ -15,6 +15,8 @@ OFF_GRID_LIMIT = (
     0.25  # of the spacing: farther off, a slice is nearly shown at its neighbour's place
 )
 CODES = {(0, 1): "L", (0, -1): "R", (1, 1): "P", (1, -1): "A", (2, 1): "H", (2, -1): "F"}
+# the same the other way: letter -> (axis of the canonical grid, sense); its axis 0 runs along z
+SENSES = {letter: (2 - patient, sign) for (patient, sign), letter in CODES.items()}
 
 
 def common_orientation(frames):
@@ -124,7 +126,7 @@ def slice_spacing(heights, names):
         raise InputError(
             f"{names[farthest]} lies at {heights[farthest]:.5g} mm, expected at "
             f"{even[farthest]:.5g} mm if all slices are {spacing:.4g} mm apart: the gaps drift "
-            f"from {gaps.min():.4g} to {gaps.max():.4g} mm. Resample the series to even spacing first"
+            f"from {gaps.min():.4g} to {gaps.max():.4g} mm. Resample it to even spacing first"
         )
     notes = []
     if deviation > 0.01:
@@ -205,8 +207,7 @@ def to_stored_grid(array, code):
     code : `Volume.identity["stored_axes"]`. The result's first axis follows `Volume.files`,
     its rows and columns those of each file: the way back for a mask that goes to DICOM SEG.
     """
-    letters = {"H": (0, 1), "F": (0, -1), "P": (1, 1), "A": (1, -1), "L": (2, 1), "R": (2, -1)}
-    places = [letters[letter] for letter in code]
+    places = [SENSES[letter] for letter in code]
     flips = tuple(slice(None, None, sign) for _, sign in places)
     return array.transpose([axis for axis, _ in places])[flips]
 
