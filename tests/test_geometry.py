@@ -262,7 +262,7 @@ def test_drifting_spacing_is_refused_where_it_misplaces_a_slice(tmp_path, count,
     assert (
         "1-021.dcm lies at 60.974 mm, expected at 62 mm if all slices are 3.1 mm apart" in message
     )
-    assert "the gaps drift from 3 to 3.2 mm. Resample the series" in message
+    assert "the gaps drift from 3 to 3.2 mm. Resample it to even" in message
 
 
 def test_multi_frame_with_a_missing_frame_is_refused(tmp_path):
