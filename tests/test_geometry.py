@@ -246,6 +246,25 @@ def test_spacing_that_varies_more_is_refused(tmp_path):
     assert "gap of 3.6 mm between 1-004.dcm and 1-003.dcm" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize("count, refused", [(41, True), (6, False)])
+def test_drifting_spacing_is_refused_where_it_misplaces_a_slice(tmp_path, count, refused):
+    """Gaps from 3.0 to 3.2 mm differ by 7 %, but over forty of them the middle slice is 1 mm off.
+
+    By hand: the start of gap k of n lies 0.1 k (n - k) / (n - 1) mm below its place, 1.026 mm for
+    k = 20 of n = 40: at 62 - 1.026 mm.
+    """
+    gaps = np.linspace(3.0, 3.2, count - 1)
+    write_series(tmp_path, count, edit=moved(np.insert(np.cumsum(gaps), 0, 0)))
+    if not refused:
+        assert "varies by" in read_series(tmp_path).notes[0]
+        return
+    message = refusal(tmp_path)
+    assert (
+        "1-021.dcm lies at 60.974 mm, expected at 62 mm if all slices are 3.1 mm apart" in message
+    )
+    assert "the gaps drift from 3 to 3.2 mm. Resample it to even" in message
+
+
 def test_multi_frame_with_a_missing_frame_is_refused(tmp_path):
     dataset = enhanced_ct()
     place = dataset.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]

@@ -5,6 +5,7 @@ from pydicom.dataelem import RawDataElement
 
 from utils.dicom_values import integer
 from utils.errors import InputError
+from utils.geometry import SENSES
 
 MOST_POINTS = 100_000  # of one contour; drawn lungs have some hundreds
 FARTHEST = 1e5  # mm; no patient is so large
@@ -116,8 +117,7 @@ def stored_index(volume):
 
     The stored grid is that of the source files: see `geometry.to_stored_grid`.
     """
-    places = {"H": (0, 1), "F": (0, -1), "P": (1, 1), "A": (1, -1), "L": (2, 1), "R": (2, -1)}
-    axes = [places[letter] for letter in volume.identity.get("stored_axes", "HPL")]
+    axes = [SENSES[letter] for letter in volume.identity.get("stored_axes", "HPL")]
     inverse = np.linalg.inv(volume.affine)
 
     def to_index(points):

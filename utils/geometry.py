@@ -11,7 +11,12 @@ from utils.errors import InputError
 SAME_POSITION = 1e-3  # mm
 OBLIQUE_LIMIT = 10.0  # degrees between an axis of the series and the nearest patient axis
 TILT_LIMIT = 0.5  # degrees between the way from slice to slice and the slices' normal
+OFF_GRID_LIMIT = (
+    0.25  # of the spacing: farther off, a slice is nearly shown at its neighbour's place
+)
 CODES = {(0, 1): "L", (0, -1): "R", (1, 1): "P", (1, -1): "A", (2, 1): "H", (2, -1): "F"}
+# the same the other way: letter -> (axis of the canonical grid, sense); its axis 0 runs along z
+SENSES = {letter: (2 - patient, sign) for (patient, sign), letter in CODES.items()}
 
 
 def common_orientation(frames):
@@ -96,7 +101,8 @@ def _location_notes(frames, heights):
 def slice_spacing(heights, names):
     """Spacing in mm of sorted heights [n >= 2] along the normal, and notes.
 
-    Raises InputError naming the neighbours where slices are missing or unevenly spaced.
+    Raises InputError naming the neighbours where slices are missing or unevenly spaced, and for a
+    slice far from where even spacing puts it: gaps that drift add up though each is within bounds.
     """
     gaps = np.diff(heights)
     usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # lower median: of 3 and 6 mm, 3
@@ -113,13 +119,22 @@ def slice_spacing(heights, names):
             f"gap of {gaps[worst]:.4g} mm between {names[worst]} and {names[worst + 1]} where the "
             f"spacing is {usual:.4g} mm: {cause}. Fetch the series again"
         )
+    spacing = float(heights[-1] - heights[0]) / len(gaps)
+    even = np.linspace(heights[0], heights[-1], len(heights))
+    farthest = int(np.abs(heights - even).argmax())
+    if abs(heights[farthest] - even[farthest]) > OFF_GRID_LIMIT * spacing:
+        raise InputError(
+            f"{names[farthest]} lies at {heights[farthest]:.5g} mm, expected at "
+            f"{even[farthest]:.5g} mm if all slices are {spacing:.4g} mm apart: the gaps drift "
+            f"from {gaps.min():.4g} to {gaps.max():.4g} mm. Resample it to even spacing first"
+        )
     notes = []
     if deviation > 0.01:
         notes = [
             f"The slice spacing varies by {100 * deviation:.0f} % ({gaps.min():.4g} to "
             f"{gaps.max():.4g} mm); its mean is used."
         ]
-    return float(heights[-1] - heights[0]) / len(gaps), notes
+    return spacing, notes
 
 
 def check_stack(positions, axes, names):
@@ -192,8 +207,7 @@ def to_stored_grid(array, code):
     code : `Volume.identity["stored_axes"]`. The result's first axis follows `Volume.files`,
     its rows and columns those of each file: the way back for a mask that goes to DICOM SEG.
     """
-    letters = {"H": (0, 1), "F": (0, -1), "P": (1, 1), "A": (1, -1), "L": (2, 1), "R": (2, -1)}
-    places = [letters[letter] for letter in code]
+    places = [SENSES[letter] for letter in code]
     flips = tuple(slice(None, None, sign) for _, sign in places)
     return array.transpose([axis for axis, _ in places])[flips]
 
