@@ -378,6 +378,23 @@ def test_nested_sequences_end_in_a_volume_or_our_error(tmp_path, depth):
         assert "1-003.dcm is DICOM but its header cannot be parsed" in refusal(tmp_path)
 
 
+def test_items_without_number_are_refused_before_they_are_parsed(tmp_path):
+    """Four megabytes of empty items would keep pydicom busy for a minute."""
+    path = write_series(tmp_path)[2]
+    data = path.read_bytes()
+    pixels = data.index(b"\xe0\x7f\x10\x00OW")
+    items = b"\xfe\xff\x00\xe0\0\0\0\0" * 500_000
+    sequence = b"\x40\x00\x30\xa7SQ\0\0" + len(items).to_bytes(4, "little") + items
+    path.write_bytes(data[:pixels] + sequence + data[pixels:])
+    assert "1-003.dcm has more than 50,000 items in sequences" in refusal(tmp_path)
+
+
+def test_elements_without_number_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(dicom_header, "MOST_ELEMENTS", 20)
+    write_series(tmp_path)
+    assert "1-001.dcm is DICOM but its header cannot be parsed" in refusal(tmp_path)
+
+
 def test_whole_archive_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(dicom_files, "MOST_FILES", 4)
     write_series(tmp_path)

@@ -347,6 +347,20 @@ def placeless_frame(dataset):
     del dataset.PerFrameFunctionalGroupsSequence[3].PlanePositionSequence
 
 
+def spaceless(dataset):
+    """A macro with an item, but nothing in it."""
+    dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = [pydicom.Dataset()]
+
+
+def nameless_frame(dataset):
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    shared.SegmentIdentificationSequence = [pydicom.Dataset()]
+
+
+def endless_reference(dataset):
+    dataset.ReferencedSeriesSequence[0]["SeriesInstanceUID"]._value = "1." * 3000
+
+
 @pytest.mark.parametrize(
     ("edit", "found"),
     [
@@ -367,12 +381,24 @@ def placeless_frame(dataset):
         (bytes_a_voxel, "compressed, or not one bit each"),
         (unknown_segment, "frame 1 is of no segment"),
         (placeless_frame, "frame 4 has no position"),
+        (spaceless, "frame 1 has no position, orientation or spacing"),
+        (nameless_frame, "frame 1 is of no segment"),
+        (endless_reference, r"drawn on series (1\.){32}, but this is"),
     ],
 )
 def test_segs_that_are_refused(tmp_path, edit, found):
     volume = loaded(tmp_path)
     with pytest.raises(InputError, match=rf"^seg\.dcm: .*{found}"):
         read_seg(edited(tmp_path, volume, edit), volume)
+
+
+def test_bytes_after_the_pixels_are_refused(tmp_path):
+    """Whatever stands behind the last voxel was pushed there, and the voxels have slipped."""
+    volume = loaded(tmp_path)
+    file = edited(tmp_path, volume, lambda dataset: None)
+    file.write_bytes(file.read_bytes() + b"\x81\x10 and more")
+    with pytest.raises(InputError, match=r"bytes that are no DICOM follow its pixels"):
+        read_seg(file, volume)
 
 
 def test_files_that_are_no_seg(tmp_path):

@@ -85,6 +85,83 @@ def test_a_header_that_promises_terabytes(tmp_path):
         load_mask(file)
 
 
+def npz_of(file, header, body=b"", method=zipfile.ZIP_DEFLATED, version=1):
+    start = b"\x93NUMPY" + bytes([version, 0])
+    length = len(header).to_bytes(2 if version == 1 else 4, "little")
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("masks.npy", start + length + header + body)
+    return file
+
+
+HEADER = b"{'descr': '|u1', 'fortran_order': False, 'shape': (3, 4, 5), }"
+
+
+def test_written_by_hand(tmp_path):
+    body = bytes(range(2)) * 30
+    for version in (1, 2):
+        mask = load_mask(npz_of(tmp_path / "m.npz", HEADER, body, version=version))
+        assert mask.ravel().tolist() == [0, 1] * 30
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"body": bytes(59)}, r"claims the shape \(3, 4, 5\) but holds another number of bytes"),
+        ({"body": bytes(61)}, "holds another number of bytes"),
+        ({"body": bytes(50_000_000)}, "holds another number of bytes"),  # a bomb of 50 kB
+        ({"header": HEADER.replace(b"(3, 4, 5)", b"(0, 4, 5)")}, r"has shape \(0, 4, 5\)"),
+        ({"header": HEADER.replace(b"(3, 4, 5)", b"(-3, 4, -5)")}, r"has shape \(-3, 4, -5\)"),
+        ({"header": HEADER.replace(b"3, 4, 5", b"%d, 4, 4" % 2**62)}, "more than any scan has"),
+        ({"header": HEADER.replace(b"'|u1'", b"'|V8'")}, "not of numbers"),
+        ({"header": HEADER.replace(b"'|u1'", b"('|u1', (9, 9))")}, "not of numbers"),
+        ({"header": b"(" * 900}, "not a readable npz"),
+        ({"header": b"{'descr': __import__('os').abort(), }"}, "not a readable npz"),
+        ({"version": 3}, r"npy version \(3, 0\)"),
+        ({"version": 9}, r"npy version \(9, 0\)|not a readable npz"),
+        ({"method": zipfile.ZIP_LZMA}, "not compressed as NumPy does"),
+        ({"method": zipfile.ZIP_BZIP2}, "not compressed as NumPy does"),
+    ],
+)
+def test_hostile_archives(tmp_path, changes, found):
+    given = {"header": HEADER, "body": bytes(60), **changes}
+    file = npz_of(tmp_path / "Case_000_seg.npz", **given)
+    with pytest.raises(InputError, match=rf"^Case_000_seg\.npz: .*({found})"):
+        load_mask(file)
+
+
+def test_an_encrypted_archive(tmp_path):
+    file = npz_of(tmp_path / "m.npz", HEADER, bytes(60))
+    data = bytearray(file.read_bytes())
+    data[6] |= 1
+    data[data.index(b"PK\1\2") + 8] |= 1
+    file.write_bytes(data)
+    with pytest.raises(InputError, match="encrypted"):
+        load_mask(file)
+
+
+def test_bits_that_fell_over_are_found_by_the_checksum(tmp_path):
+    file = npz_of(tmp_path / "m.npz", HEADER, bytes(60), zipfile.ZIP_STORED)
+    data = bytearray(file.read_bytes())
+    data[data.index(HEADER) + len(HEADER) + 7] = 1
+    file.write_bytes(data)
+    with pytest.raises(InputError, match="Bad CRC-32"):
+        load_mask(file)
+
+
+def test_a_mask_stored_column_by_column(tmp_path):
+    random = np.random.default_rng(0).integers(0, 2, (3, 4, 5))
+    stored = np.asfortranarray(random.astype(float))
+    assert np.array_equal(load_mask(saved(tmp_path, masks=stored)), random)
+
+
+@pytest.mark.parametrize("high", [(1, 255), (255, 1)])
+def test_a_mask_that_changes_its_mind_between_slices(tmp_path, high):
+    masks = np.zeros((3, 4, 5), np.uint8)
+    masks[0], masks[2] = high
+    with pytest.raises(InputError, match=r"holds the values 0, 1, 255; expected a binary"):
+        load_mask(saved(tmp_path, masks=masks))
+
+
 def test_all_problems_of_a_data_set_are_told_at_once(tmp_path):
     (tmp_path / "Images").mkdir()
     with pytest.raises(InputError, match="no masks found"):

@@ -1,5 +1,6 @@
 """Stored pixels into Hounsfield units: each row of the loader's contract about values."""
 
+import zlib
 from fractions import Fraction
 
 import numpy as np
@@ -7,7 +8,14 @@ import pytest
 from dicom_factory import expected_hu, replace_bytes, set_pixels, write_series
 from pydicom import dcmread
 from pydicom.dataelem import DataElement
-from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from utils import decoding
 from utils.dicom import read_series
@@ -242,6 +250,28 @@ def test_eight_bit_pixels(tmp_path):
 
     hu, _ = hu_of(tmp_path, edit)
     assert hu[0].ravel().tolist() == [min(v + 200, 255) - 100 for v in range(48)]
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
+def test_bytes_after_the_pixels_are_refused(tmp_path, syntax):
+    """A piece written twice pushes the pixels' end out of the pixels: they are no longer whole."""
+    path = write_series(tmp_path, syntax=syntax)[2]
+    data = path.read_bytes()
+    if syntax == DeflatedExplicitVRLittleEndian:
+        start = 144 + int.from_bytes(data[140:144], "little")
+        plain = zlib.decompress(data[start:], -zlib.MAX_WBITS)
+        shrink = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        path.write_bytes(data[:start] + shrink.compress(plain + plain[-40:]) + shrink.flush())
+    else:
+        path.write_bytes(data + data[-40:])
+    assert "1-003.dcm: 40 bytes that are no DICOM follow the pixel data" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("tail", [bytes(512), b"\xfc\xff\xfc\xffOB\0\0\4\0\0\0junk"])
+def test_padding_after_the_pixels_is_fine(tmp_path, tail):
+    path = write_series(tmp_path)[2]
+    path.write_bytes(path.read_bytes() + tail)
+    np.testing.assert_array_equal(read_series(tmp_path).hu, expected_hu(5))
 
 
 def test_more_pixels_than_the_header_says_are_refused(tmp_path):

@@ -443,6 +443,36 @@ def test_damaged_files_are_refused_or_read_in_full(tmp_path, syntax):
     assert refused > 20
 
 
+@pytest.mark.parametrize("length", [b"\xfe\xff\xff\xff", b"\0\0\x10\0", b"\xa0\0\0\0"])
+def test_an_item_that_swallows_the_next_is_refused(tmp_path, length):
+    """pydicom then returns fewer contours and no word: the lungs would end too early."""
+    file = write_rtstruct(
+        tmp_path / "rt.dcm", [("Lungs", [part for k in range(4) for part in drawn(k, BOX)])]
+    )
+    assert lung_mask(file, a_volume()).sum() == 400
+    data = file.read_bytes()
+    contour_type = b"\x06\x30\x42\x00"
+    first = data.index(contour_type)
+    third = data.index(contour_type, data.index(contour_type, first + 1) + 1)
+    file.write_bytes(data[: third - 4] + length + data[third:])
+    with pytest.raises(InputError, match="an item of ContourSequence runs into the next: damaged"):
+        lung_mask(file, a_volume())
+
+
+def test_contours_beyond_all_number(tmp_path, monkeypatch):
+    file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, BOX) + drawn(3, BOX))])
+    monkeypatch.setattr("utils.rtstruct.MOST_CONTOURS", 1)
+    with pytest.raises(InputError, match="“Lungs” has 2 contours, expected at most 1"):
+        lung_mask(file, a_volume())
+
+
+def test_a_text_of_numbers_without_end_is_not_split(tmp_path, monkeypatch):
+    file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, BOX))])
+    monkeypatch.setattr("utils.contours.LONGEST_NUMBER", 1e-5)
+    with pytest.raises(InputError, match="has more points than the 100000 expected"):
+        lung_mask(file, a_volume())
+
+
 def test_contours_longer_than_any_drawn_one(tmp_path, monkeypatch):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, BOX))])
     monkeypatch.setattr("utils.contours.MOST_POINTS", 3)
@@ -454,7 +484,7 @@ def test_the_largest_contour_is_filled_in_bounded_memory(monkeypatch):
     """Blocks of edges give what all edges at once give."""
     contours = [circle(70), circle(35)]
     at_once = fill_even_odd(contours, SHAPE)
-    monkeypatch.setattr("utils.contours.BLOCK", 7)
+    monkeypatch.setattr("utils.contours.BLOCK", 7 * SHAPE[0])
     assert np.array_equal(fill_even_odd(contours, SHAPE), at_once)
 
 

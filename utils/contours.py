@@ -8,9 +8,10 @@ from utils.errors import InputError
 from utils.geometry import SENSES
 
 MOST_POINTS = 100_000  # of one contour; drawn lungs have some hundreds
+LONGEST_NUMBER = 17  # bytes of a decimal string (16, PS3.5 6.2) and its separator
 FARTHEST = 1e5  # mm; no patient is so large
 SAME_PLANE = 0.1  # of a slice spacing
-BLOCK = 20_000  # edges filled at once, which bounds the memory
+BLOCK = 2**20  # crossings of edges and rows found at once, which bounds the memory
 CONTOUR_DATA = 0x30060050
 
 
@@ -45,6 +46,8 @@ def _numbers(entry, where):
     try:
         item = entry.get_item(CONTOUR_DATA)
         if isinstance(item, RawDataElement) and isinstance(item.value, bytes):
+            if len(item.value) > 3 * MOST_POINTS * LONGEST_NUMBER:
+                raise InputError(f"{where} has more points than the {MOST_POINTS} expected at most")
             parts = item.value.decode("ascii").strip(" \0").split("\\")
         else:
             value = entry[CONTOUR_DATA].value
@@ -52,6 +55,8 @@ def _numbers(entry, where):
         if parts == [""] or any("_" in part for part in parts):
             raise ValueError
         return np.array(parts, dtype=np.float64)
+    except InputError:
+        raise
     except KeyError:
         raise InputError(f"{where} has no ContourData. Fetch the file again") from None
     except Exception:  # whatever pydicom or NumPy says of text among the numbers
@@ -69,7 +74,7 @@ def contour_planes(polygons, volume, name):
     a slice spacing off every slice, is not parallel to the slices, or misses the image.
     """
     shape, to_index = stored_index(volume)
-    planes, depths, outside, copies, off = {}, {}, 0, 0, 0.0
+    planes, depths, seen, outside, copies, off = {}, {}, set(), 0, 0, 0.0
     for points in polygons:
         index = to_index(points)
         depth = index[:, 0]
@@ -83,9 +88,11 @@ def contour_planes(polygons, volume, name):
                 f"{points[0, 2]:.4g} mm): it was drawn on a finer grid. Fetch the RTSTRUCT "
                 "drawn on this series"
             )
-        if any(np.array_equal(index[:, 1:], other) for other in planes.get(k, ())):
+        contour = (k, index[:, 1:].tobytes())
+        if contour in seen:
             copies += 1  # by the even-odd rule a contour listed twice would erase itself
             continue
+        seen.add(contour)
         low, high = index[:, 1:].min(axis=0), index[:, 1:].max(axis=0)
         if (high < -0.5).any() or (low > np.array(shape[1:]) - 0.5).any():
             raise InputError(
@@ -171,8 +178,9 @@ def fill_even_odd(contours, shape):
     parity = np.zeros(rows * (cols + 1), np.uint8)
     starts = np.concatenate(contours)
     ends = np.concatenate([np.roll(contour, -1, axis=0) for contour in contours])
-    for begin in range(0, len(starts), BLOCK):
-        (r0, c0), (r1, c1) = starts[begin : begin + BLOCK].T, ends[begin : begin + BLOCK].T
+    block = max(1, BLOCK // rows)
+    for begin in range(0, len(starts), block):
+        (r0, c0), (r1, c1) = starts[begin : begin + block].T, ends[begin : begin + block].T
         first = np.clip(np.ceil(np.minimum(r0, r1)), 0, rows).astype(int)
         stop = np.clip(np.ceil(np.maximum(r0, r1)), 0, rows).astype(int)
         count = stop - first

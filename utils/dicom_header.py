@@ -1,5 +1,6 @@
 """The header of one DICOM file, without its pixels: parsed here and nowhere else."""
 
+import itertools
 import os
 import stat
 import struct
@@ -18,6 +19,11 @@ from utils.errors import InputError
 HEADER_BLOCK = 16 * 1024  # bytes read first: holds the whole header of an ordinary slice
 LARGEST_FILE = 2 * 1024**3  # bytes; an enhanced CT of 4000 slices of 512² is as long
 LARGEST_INFLATED = 256 * 1024**2  # bytes; a deflated file may claim a thousandfold of its length
+MOST_ITEMS = 50_000  # of sequences; an enhanced CT of 4000 slices has some 40,000
+MOST_ELEMENTS = 10_000  # outside sequences; scanners write some hundreds
+ITEM = b"\xfe\xff\x00\xe0"  # tag of a sequence's item, little endian
+# groups that may follow the pixels, in both byte orders: signatures and trailing padding
+AFTER_PIXELS = {b"\xfa\xff", b"\xff\xfa", b"\xfc\xff", b"\xff\xfc"}
 ENCAPSULATED = 0xFFFFFFFF  # length of pixel data in fragments
 PIXEL_TAGS = {0x7FE00008, 0x7FE00009, 0x7FE00010}  # float, double and integer pixels
 
@@ -36,6 +42,20 @@ class Source:
     pixel_offset: int = 0  # of the value's first byte
     pixel_length: int = 0  # bytes, or ENCAPSULATED
     inflated: bytes | None = None
+
+    def after_pixels(self):
+        """How many bytes, if they are no DICOM element and no padding, follow the pixels."""
+        end = self.pixel_offset + self.pixel_length
+        if end >= self.size:
+            return 0
+        if self.inflated is None:
+            with open(self.path, "rb", buffering=0) as file:
+                file.seek(end)
+                start = file.read(8)
+        else:
+            start = self.inflated[end : end + 8]
+        known = start[:2] in AFTER_PIXELS or start.strip(b"\0 ") == b""
+        return 0 if known else self.size - end
 
 
 def read_header(path, name):
@@ -80,15 +100,23 @@ def _parse(path, name, data, size, whole=False):
         if not whole:
             return None
         inflated = _inflate(data, name)
-    found = {}
+    content = data if inflated is None else inflated
+    if content.count(ITEM) > MOST_ITEMS:  # each takes pydicom a tenth of a millisecond
+        raise InputError(
+            f"{name} has more than {MOST_ITEMS:,} items in sequences, which no series needs. "
+            "Export it again"
+        )
+    found, seen = {}, itertools.count(1)
 
     def at_pixels(tag, vr, length):
+        if next(seen) > MOST_ELEMENTS:
+            raise ValueError("too many elements")
         if tag not in PIXEL_TAGS:
             return False
         found.update(pixel_tag=int(tag), pixel_offset=buffer.tell(), pixel_length=length)
         return True
 
-    buffer = BytesIO(data if inflated is None else inflated)
+    buffer = BytesIO(content)
     try:
         if inflated is None:
             dataset = read_partial(buffer, at_pixels, force=True)

@@ -11,6 +11,8 @@ from pydicom.tag import Tag
 
 from utils.errors import InputError
 
+ITEM = 0xFFFEE000  # tag that starts an item, and so never stands within one
+
 
 def text(dataset, keyword):
     """Value of an element as stripped text; "" where it is absent, empty or unreadable."""
@@ -73,14 +75,20 @@ def integer(dataset, keyword, default=None):
 
 
 def items(dataset, keyword):
-    """Items of a sequence as a list; [] where it is absent or is not a sequence."""
+    """Items of a sequence as a list; [] where it is absent or is not a sequence.
+
+    Raises InputError for an item of damaged length that has swallowed the items after it.
+    """
     try:
         item = _item(dataset, keyword)
         if item is None:
             return []
-        return [entry for entry in dataset[item.tag].value if hasattr(entry, "get_item")]
+        found = [entry for entry in dataset[item.tag].value if hasattr(entry, "get_item")]
     except Exception:  # hostile bytes under a sequence's tag
         return []
+    if any(ITEM in entry.keys() for entry in found):
+        raise InputError(f"an item of {keyword} runs into the next: damaged. Fetch the file again")
+    return found
 
 
 def stored_vr(dataset, tag):

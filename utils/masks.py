@@ -1,6 +1,8 @@
 """Lung masks from the coursework's npz files."""
 
+import math
 import zipfile
+from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -8,8 +10,13 @@ from tqdm.auto import tqdm
 from utils.errors import InputError
 from utils.workspace import dataset_folder
 
-# More voxels than any chest CT has; a header that promises more is damaged or hostile
-MOST_VOXELS = 4000 * 1024 * 1024
+# Bytes once unpacked: 800 slices of 1024², 3200 of 512². A file that promises more is damaged or
+# hostile: a hundred kilobytes of zip can hold gigabytes of zeros
+LARGEST_ARRAY = 800 * 1024**2
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def load_mask(file):
@@ -19,23 +26,70 @@ def load_mask(file):
     anything else: not an npz, no `masks`, Python objects inside (they are never unpickled),
     not three-dimensional, or values that are not those of a binary mask.
     """
-    masks = _read_array(file)
-    if masks.ndim != 3:
+    file = Path(file)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return _read_masks(archive)
+    except InputError as problem:
+        raise InputError(f"{file.name}: {problem}.") from None
+    except MemoryError:
+        raise InputError(f"{file.name}: too large for this machine's memory.") from None
+    except Exception as error:  # zipfile and NumPy may raise nearly anything on hostile bytes
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise InputError(
-            f"{file.name}: `masks` has shape {masks.shape}; expected [slices, rows, cols]."
+            f"{file.name}: this is not a readable npz file ({reason}); write the mask again."
+        ) from None
+
+
+def _read_masks(archive):
+    """The array `masks` of an open npz, after a look at what its header promises."""
+    if "masks.npy" not in archive.namelist():
+        raise InputError(
+            "there is no array `masks` in it; save the mask with "
+            "np.savez_compressed(file, masks=mask)"
         )
-    if masks.dtype == bool:
-        return masks.astype(np.uint8)
-    values = np.unique(masks)
-    if set(values.tolist()) <= {0, 1}:
-        return masks.astype(np.uint8)
-    if set(values.tolist()) <= {0, 255}:
-        return (masks == 255).astype(np.uint8)
-    found = ", ".join(f"{value:g}" for value in values[:6]) + (" …" if len(values) > 6 else "")
-    raise InputError(
-        f"{file.name}: `masks` holds the values {found}; expected a binary mask, 0 and 1 or 0 "
-        "and 255. Threshold a soft mask, or pick one label of a label map, before it is used."
-    )
+    entry = archive.getinfo("masks.npy")
+    if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError("encrypted, or not compressed as NumPy does; write the mask again")
+    with archive.open(entry) as member:
+        version = np.lib.format.read_magic(member)
+        if version not in HEADERS:
+            raise InputError(f"`masks` is of npy version {version}; write the mask again")
+        shape, column_major, dtype = HEADERS[version](member)
+        if dtype.hasobject or dtype.kind not in "buif":
+            raise InputError(f"`masks` is of type {dtype}, not of numbers; it was not opened")
+        if len(shape) != 3 or min(shape) < 1:
+            raise InputError(f"`masks` has shape {shape}; expected [slices, rows, cols]")
+        size = math.prod(shape) * dtype.itemsize
+        if size > LARGEST_ARRAY:
+            raise InputError(f"`masks` claims the shape {shape}, more than any scan has")
+        if size != entry.file_size - member.tell():
+            raise InputError(f"`masks` claims the shape {shape} but holds another number of bytes")
+        if column_major:
+            return _read_binary(member, shape[::-1], dtype).transpose()
+        return _read_binary(member, shape, dtype)
+
+
+def _read_binary(member, shape, dtype):
+    """Read an array slice by slice as uint8 0/1, which needs little more memory than the result."""
+    mask = np.empty(shape, np.uint8)
+    high = None  # 1 or 255, as the first voxel that is not 0 tells
+    for part in mask:
+        values = np.frombuffer(member.read(part.size * dtype.itemsize), dtype).reshape(part.shape)
+        np.not_equal(values, 0, out=part.view(bool))
+        if not part.any():
+            continue
+        high = values.max() if high is None else high
+        if high not in (1, 255) or (values != part * high).any():
+            found = np.unique(np.append(values, [0, high] if high in (1, 255) else 0))
+            listed = ", ".join(f"{v:g}" for v in found[:6]) + (" …" if len(found) > 6 else "")
+            raise InputError(
+                f"`masks` holds the values {listed}; expected a binary mask, 0 and 1 or 0 and "
+                "255. Threshold a soft mask, or pick one label of a label map, before it is used"
+            )
+    if member.read(1):  # the end, where zipfile holds the checksum against what was read
+        raise InputError("`masks` goes on after its last voxel; write the mask again")
+    return mask
 
 
 def load_masks(dataset):
@@ -59,36 +113,3 @@ def load_masks(dataset):
     if problems:
         raise InputError(" ".join(problems))
     return masks
-
-
-def _read_array(file):
-    """The array `masks` of an npz, after a look at what its header promises."""
-    try:
-        with zipfile.ZipFile(file) as archive, archive.open("masks.npy") as member:
-            version = np.lib.format.read_magic(member)
-            read_header = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, _, dtype = read_header(member)
-        if dtype.hasobject or dtype.kind not in "buif":
-            raise InputError(
-                f"{file.name}: `masks` is of type {dtype}, not of numbers; it was not opened."
-            )
-        if np.prod(shape, dtype=float) > MOST_VOXELS:
-            raise InputError(
-                f"{file.name}: `masks` claims the shape {shape}, more than any scan has."
-            )
-        with np.load(file, allow_pickle=False) as archive:
-            return archive["masks"]
-    except KeyError as error:
-        raise InputError(
-            f"{file.name}: there is no array `masks` in it; save the mask with "
-            "np.savez_compressed(file, masks=mask)."
-        ) from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{file.name}: this is not a readable npz file ({error}); write the mask again."
-        ) from error

@@ -143,6 +143,11 @@ def _read_native(slot, frame):
             f"{stated:,} bytes of pixel data where {coding.frames} frame(s) of {coding.rows} x "
             f"{coding.cols} need {expected:,}: Rows or Columns is wrong. Fetch the file again"
         )
+    if frame.index == 0 and source.after_pixels():
+        raise InputError(
+            f"{source.after_pixels():,} bytes that are no DICOM follow the pixel data: damaged, so "
+            "that the pixels may have slipped. Fetch the file again"
+        )
     offset = source.pixel_offset + frame.index * length
     if coding.allocated == 8 or source.inflated is not None:
         slot[...] = _from_bytes(_bytes(source, offset, length), source, coding)

@@ -73,5 +73,5 @@ def check_series(volume, series, frames):
 
 
 def uids(datasets, keyword="SeriesInstanceUID"):
-    """Values of a UID element in a list of data sets."""
-    return [text(dataset, keyword) for dataset in datasets]
+    """Values of a UID element in a list of data sets, cut after the 64 characters of a UID."""
+    return [text(dataset, keyword)[:64] for dataset in datasets]

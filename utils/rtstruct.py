@@ -16,6 +16,7 @@ from utils.geometry import to_stored_grid
 from utils.regions import ALIASES, check_series, plain_name, uids, united
 
 LARGEST_FILE = 256 * 1024**2  # bytes; the structure set of a whole body is a few MB
+MOST_CONTOURS = 10_000  # of one structure; a lung has one to ten a slice
 
 
 def lung_mask(rtstruct_file, volume):
@@ -81,13 +82,16 @@ def _masks(dataset, volume, aliases):
     """Masks and notes; InputError without the file's name."""
     notes = _check_reference(dataset, volume)
     chosen = _chosen(dataset, volume, aliases)
-    contours = {
-        integer(entry, "ReferencedROINumber"): items(entry, "ContourSequence")
-        for entry in items(dataset, _CONTOURS)
-    }
+    drawn = {integer(entry, "ReferencedROINumber"): entry for entry in items(dataset, _CONTOURS)}
     masks, sources = {}, {}
     for number, (name, region) in chosen.items():
-        polygons, doubts = _polygons(contours.get(number, []), name)
+        contours = items(drawn[number], "ContourSequence") if number in drawn else []
+        if len(contours) > MOST_CONTOURS:
+            raise InputError(
+                f"“{name}” has {len(contours):,} contours, expected at most {MOST_CONTOURS:,}. "
+                "Export it again"
+            )
+        polygons, doubts = _polygons(contours, name)
         if not polygons:
             raise InputError(
                 f"“{name}” is listed but has no closed contour: not drawn, or the file is "

@@ -88,7 +88,7 @@ def _masks(source, volume):
     for count, (group, frame) in enumerate(zip(groups, pixels, strict=True), 1):
         k = _slice_of([group, *shared], to_index, shape, f"frame {count}")
         entry = _macro([group, *shared], "SegmentIdentificationSequence")
-        number = entry and integer(entry, "ReferencedSegmentNumber")
+        number = None if entry is None else integer(entry, "ReferencedSegmentNumber")
         if number not in regions or (number, k) in filled:
             raise InputError(f"frame {count} is of no segment, or a second one at its place")
         filled.add((number, k))
@@ -133,6 +133,8 @@ def _pixels(source, shape, segments):
         data = source.inflated[source.pixel_offset :][: (voxels + 7) // 8]
     if source.pixel_tag is None or min(len(data), source.pixel_length) < (voxels + 7) // 8:
         raise InputError("its pixel data end early: truncated. Fetch the file again")
+    if source.after_pixels():
+        raise InputError("bytes that are no DICOM follow its pixels: damaged. Fetch the file again")
     bits = np.unpackbits(np.frombuffer(data, np.uint8), count=voxels, bitorder="little")
     return bits.reshape(found)
 
@@ -151,7 +153,7 @@ def _slice_of(groups, to_index, shape, where):
         ("PixelMeasuresSequence", "PixelSpacing", 2),
     ):
         entry = _macro(groups, macro)
-        values.append(entry and numbers(entry, keyword, count))
+        values.append(None if entry is None else numbers(entry, keyword, count))
     if None in values:
         raise InputError(f"{where} has no position, orientation or spacing. Export it again")
     position, along_row, down, spacing = (
