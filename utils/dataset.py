@@ -1,12 +1,12 @@
 """From volumes and masks to batches: pairing, the split by patient, slices as tensors."""
 
 import dataclasses
-from math import floor
+from math import ceil, floor
 
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
 from utils.errors import InputError
@@ -81,6 +81,10 @@ class SliceDataset(Dataset):
     [slices, size, size], a tenth of what the volumes take. Windowing to 0…1 waits until a
     batch is asked for.
 
+    The truth of a pixel is the share of it that is lung, kept in 255ths: a pixel that the
+    outline cuts is neither 0 nor 1. A network that learns shares can draw the outline, on the
+    way back to full size, finer than its pixels; one that learns rounded masks cannot.
+
     An item is (image float32 [1, size, size], truth float32 [1, size, size]); several at once
     are gathered by one indexing operation. `index` lists (case, slice) of each item.
     """
@@ -95,7 +99,7 @@ class SliceDataset(Dataset):
             hu, mask = (torch.from_numpy(np.array(array)) for array in pairs[name])
             stop = start + len(hu)
             self.hu[start:stop] = resample(hu, size).round()
-            self.truth[start:stop] = resample(mask, size) >= 0.5
+            self.truth[start:stop] = (255 * resample(mask, size)).round()
             start = stop
 
     def __len__(self):
@@ -108,7 +112,7 @@ class SliceDataset(Dataset):
     def __getitems__(self, indices):
         """The hook by which DataLoader asks for a whole batch at once."""
         images = to_unit_range(self.hu[indices], self.window)
-        return images[:, None], self.truth[indices][:, None].float()
+        return images[:, None], self.truth[indices][:, None].float() / 255
 
 
 def to_unit_range(hu, window):
@@ -117,12 +121,34 @@ def to_unit_range(hu, window):
     return ((hu.float() - low) / (high - low)).clamp_(0, 1)
 
 
+class EpochBatches(Sampler):
+    """Which slices go into which batch: lists of indices, shuffled anew for each `epoch`.
+
+    The order is drawn from seed and epoch alone, so an epoch can be repeated by itself.
+    """
+
+    def __init__(self, slices, batch_size, shuffle, seed):
+        self.slices, self.batch_size, self.shuffle, self.seed = slices, batch_size, shuffle, seed
+        self.epoch = 0
+
+    def __len__(self):
+        return ceil(self.slices / self.batch_size)
+
+    def __iter__(self):
+        order = np.arange(self.slices)
+        if self.shuffle:
+            np.random.default_rng([self.seed, self.epoch]).shuffle(order)
+        for start in range(0, self.slices, self.batch_size):
+            yield order[start : start + self.batch_size].tolist()
+
+
 def batches(dataset, batch_size, shuffle=False, seed=0):
-    """A DataLoader over a SliceDataset; shuffled in an order that the seed decides."""
+    """A DataLoader over slices; shuffled in an order that the seed decides.
+
+    dataset : a SliceDataset, or any other whose `__getitems__` gathers a batch at once.
+    """
     return DataLoader(
         dataset,
-        batch_size=batch_size,
-        shuffle=shuffle,
-        generator=torch.Generator().manual_seed(seed),
+        batch_sampler=EpochBatches(len(dataset), batch_size, shuffle, seed),
         collate_fn=lambda batch: batch,  # __getitems__ has collated it already
     )
