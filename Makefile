@@ -10,10 +10,7 @@ INSTALLED := .venv/installed
 TESTING   := LUNG_WORKSPACE=$(CURDIR)/build/test
 NBVAL     := --nbval --nbval-current-env --nbval-sanitize-with notebooks/nbval.cfg
 
-LATEX     := texlive-latex-extra texlive-science texlive-fonts-recommended lmodern latexmk
-FIGURES   := figures/$(notdir $(DATASET:/=))
-
-.PHONY: help setup phantom data run app report bench test test-unit test-notebooks test-browser fuzz \
+.PHONY: help setup phantom data run app report bench test test-unit test-notebooks test-browser test-report fuzz \
         notebooks lint format clean clean-all
 
 help:  ## list what can be made
@@ -42,12 +39,7 @@ app: $(INSTALLED)  ## serve NOTEBOOK as a page on this machine only (Voilà)
 	@$(PY) -m voila --Voila.ip=127.0.0.1 notebooks/$(NOTEBOOK).ipynb
 
 report: $(INSTALLED)  ## build/report/report.pdf from the figures of DATASET (needs LaTeX)
-	@command -v latexmk >/dev/null || { echo "LaTeX is needed; on Debian: apt-get install $(LATEX)"; exit 1; }
-	@test -f $(FIGURES)/metrics.json || { echo "$(FIGURES) is empty: run \`make run DATASET=$(DATASET)\` first."; exit 1; }
-	@$(PY) -m utils.figures $(FIGURES)
-	@cd report && latexmk -pdf -silent -halt-on-error -outdir=../build/report \
-	  -usepretex='\def\dataset{$(notdir $(FIGURES))}' report.tex
-	@echo "report: build/report/report.pdf"
+	@$(PY) -m utils.report --dataset "$(DATASET)"
 
 test: lint test-unit test-notebooks  ## every check that needs no browser and no LaTeX
 
@@ -56,7 +48,7 @@ lint: $(INSTALLED)
 	$(PY) -m ruff format --check .
 
 test-unit: $(INSTALLED)  ## tests of utils
-	$(PY) -m pytest -q -n 2 --dist loadfile --ignore=tests/browser tests
+	$(PY) -m pytest -q -n 2 --dist loadfile --ignore=tests/browser --ignore=tests/latex tests
 
 # In a workspace of its own, so that nothing made earlier can stand in for what the code does now
 test-notebooks: $(INSTALLED)  ## execute the committed notebooks and compare their outputs
@@ -68,6 +60,11 @@ test-browser: phantom  ## move the slice viewer in a real browser (needs chromiu
 	@command -v chromium chromium-browser google-chrome >/dev/null \
 	  || { echo "A browser is needed; on Debian: apt-get install chromium"; exit 1; }
 	$(PY) -m pytest -q tests/browser
+
+test-report: $(INSTALLED)  ## build the report from invented numbers (needs LaTeX)
+	@command -v latexmk texcount pdftotext >/dev/null || { echo "LaTeX is needed; on Debian: apt-get install" \
+	  latexmk texlive-latex-extra texlive-science texlive-fonts-recommended lmodern texlive-extra-utils poppler-utils; exit 1; }
+	$(PY) -m pytest -q tests/latex
 
 fuzz: $(INSTALLED)  ## feed the loader thousands of broken files
 	$(PY) -m tests.fuzz_dicom --seconds 100

@@ -59,32 +59,37 @@ def save(figure, name, dataset):
     print(f"saved {shown(folder)}/{name}.pdf and .png")
 
 
-def save_numbers(dataset, metrics):
-    """Write `metrics.json` and, from it, `numbers.tex`.
+def save_numbers(dataset, numbers, study=None):
+    """Write `metrics.json`, or `<study>.json` for a further study, and from all `numbers.tex`.
 
-    metrics : nested dict whose leaves are numbers or texts. Integers are printed as they are,
+    numbers : nested dict whose leaves are numbers or texts. Integers are printed as they are,
     other numbers with three decimals.
     """
     folder = figures_folder(dataset)
-    write_json(folder / "metrics.json", metrics)
+    file = folder / f"{study or 'metrics'}.json"
+    write_json(file, numbers)
     write_numbers_tex(folder)
-    print(f"saved {shown(folder)}/metrics.json and numbers.tex")
+    print(f"saved {shown(file)} and numbers.tex")
 
 
 def write_numbers_tex(folder):
-    r"""Turn `metrics.json` of a figures folder into `numbers.tex`.
+    r"""Turn the JSON files of a figures folder into `numbers.tex`.
 
     Each leaf becomes one LaTeX name, its path joined by dots, that the report prints by
-    `\result{test.dsc_3d.mean}`; a name that does not exist stops the build.
+    `\result{test.dsc_3d.mean}`, or `\result{loss_study.bce.mean}` for `loss_study.json`; a name
+    that does not exist stops the build. `\ifresult{name}{text}` prints the text if it exists.
     """
     lines = [
-        "% Made from metrics.json by `python -m utils.figures FOLDER`; do not edit.",
+        "% Made from the .json files here by `python -m utils.figures FOLDER`; do not edit.",
         r"\newcommand{\result}[1]{\ifcsname result:#1\endcsname\csname result:#1\endcsname"
-        r"\else\PackageError{results}{No number is called '#1' in metrics.json}{}\fi}",
+        r"\else\PackageError{results}{No number is called '#1' in the exported .json}{}\fi}",
+        r"\newcommand{\ifresult}[2]{\ifcsname result:#1\endcsname#2\fi}",
     ]
-    for name, value in flatten(json.loads((folder / "metrics.json").read_text())):
-        text = f"{value:.3f}" if isinstance(value, float) else str(value)
-        lines.append(rf"\expandafter\def\csname result:{name}\endcsname{{{escape_tex(text)}}}")
+    for file in sorted(folder.glob("*.json")):
+        prefix = () if file.stem == "metrics" else (file.stem,)
+        for name, value in flatten(json.loads(file.read_text()), prefix):
+            text = f"{value:.3f}" if isinstance(value, float) else str(value)
+            lines.append(rf"\expandafter\def\csname result:{name}\endcsname{{{escape_tex(text)}}}")
     with written_whole(folder / "numbers.tex") as temporary:
         temporary.write_text("\n".join(lines) + "\n")
 
