@@ -10,6 +10,9 @@ INSTALLED := .venv/installed
 TESTING   := LUNG_WORKSPACE=$(CURDIR)/build/test
 NBVAL     := --nbval --nbval-current-env --nbval-sanitize-with notebooks/nbval.cfg
 
+LATEX     := latexmk texlive-latex-extra texlive-science texlive-fonts-recommended lmodern \
+             texlive-extra-utils poppler-utils
+
 .PHONY: help setup phantom data run app report bench test test-unit test-notebooks test-browser test-report fuzz \
         notebooks lint format clean clean-all
 
@@ -57,13 +60,13 @@ test-notebooks: $(INSTALLED)  ## execute the committed notebooks and compare the
 	$(TESTING) $(PY) -m pytest -q -p no:xdist $(NBVAL) notebooks
 
 test-browser: phantom  ## move the slice viewer in a real browser (needs chromium)
-	@command -v chromium chromium-browser google-chrome >/dev/null \
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
 	  || { echo "A browser is needed; on Debian: apt-get install chromium"; exit 1; }
 	$(PY) -m pytest -q tests/browser
 
 test-report: $(INSTALLED)  ## build the report from invented numbers (needs LaTeX)
-	@command -v latexmk texcount pdftotext >/dev/null || { echo "LaTeX is needed; on Debian: apt-get install" \
-	  latexmk texlive-latex-extra texlive-science texlive-fonts-recommended lmodern texlive-extra-utils poppler-utils; exit 1; }
+	@for tool in latexmk texcount pdftotext; do command -v $$tool >/dev/null || { \
+	  echo "$$tool is missing; on Debian: apt-get install $(LATEX)"; exit 1; }; done
 	$(PY) -m pytest -q tests/latex
 
 fuzz: $(INSTALLED)  ## feed the loader thousands of broken files
