@@ -23,8 +23,9 @@ from utils.lungs import body_midline, split_lungs, volumes_in_litres
 from utils.plausibility import doubts
 from utils.postprocessing import postprocess
 from utils.settings import from_json
-from utils.training import best_device, load_weights
+from utils.training import best_device
 from utils.unet import build_unet
+from utils.weights import load_weights
 from utils.workspace import REPOSITORY, written_whole
 
 WEIGHTS = REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
