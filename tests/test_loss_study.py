@@ -1,11 +1,12 @@
 """The study: what each configuration changes, what is kept, and what a diverged run scores."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from utils import loss_study
 from utils.dataset import Split
-from utils.losses import from_settings
+from utils.losses import CombinedLoss, from_settings
 from utils.settings import Settings
 
 TINY = Settings(image_size=16, width=4, levels=2, batch_size=4, epochs=2, learning_rate=0.01)
@@ -68,3 +69,22 @@ def test_table_by_hand(pairs, tmp_path):
     table = loss_study.study_table(results, ["BCE"])
     assert table.loc["BCE", "dsc_3d"] == pytest.approx((0.85, 0.8, 0.9))
     assert loss_study.as_text(table).loc["BCE", "dsc_3d"] == "0.850 (0.800 to 0.900)"
+
+
+def test_gain_is_paired_by_seed():
+    results = pd.DataFrame(
+        {
+            "loss": ["BCE", "BCE", "adaptive", "adaptive"],
+            "seed": [1, 2, 1, 2],
+            "dsc_3d": [0.5, 0.9, 0.6, 1.0],
+        }
+    )
+    assert loss_study.gain(results, "BCE", "adaptive", "dsc_3d") == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_pull_of_cross_entropy_by_hand():
+    """|p - y| / N, whatever else the slice holds."""
+    p = 1 / (1 + np.exp(4))
+    bce = CombinedLoss(1.0, 0)
+    assert loss_study.pull_at_missed_pixel(bce, 5, 16) == pytest.approx((1 - p) / 256, rel=1e-4)
+    assert loss_study.pull_at_missed_pixel(bce, 0, 16) == pytest.approx(p / 256, rel=1e-4)

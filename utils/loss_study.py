@@ -5,6 +5,7 @@ import dataclasses
 import io
 
 import pandas as pd
+import torch
 from tqdm.auto import tqdm
 
 from utils import training
@@ -13,7 +14,7 @@ from utils.errors import InputError
 from utils.evaluation import patient_metrics, slice_metrics
 from utils.predict import segment
 from utils.settings import Settings
-from utils.statistics import bootstrap_interval
+from utils.statistics import bootstrap_interval, paired_gain
 
 # A network that learns in seconds; only comparisons within the study mean anything
 SMALL = Settings(image_size=64, width=8, levels=4, batch_size=8, epochs=6, learning_rate=0.01)
@@ -27,6 +28,14 @@ REDUCED = {
     "0.5 BCE + 0.5 Dice, rate 0.1": {"learning_rate": 0.1, "dsc_threshold": 0.0},  # the second
     "0.5 BCE + 0.5 Dice": {"dsc_threshold": 0.0},
     "adaptive": {"loss": "adaptive", "beta": 0.5},
+    "adaptive, augmented": {
+        "loss": "adaptive",
+        "beta": 0.5,
+        "flip_columns": True,
+        "rotate": 8.0,
+        "shift": 0.08,
+        "zoom": 0.15,
+    },
 }
 FULL = REDUCED | {
     "soft Dice, plain sums": {"beta": 0.0, "loss": "combined_sum"},
@@ -93,6 +102,29 @@ def study_table(results, order):
     )
 
 
+def gain(results, before, after, score):
+    """What a change brings: mean and interval over seeds of `score`, after minus before.
+
+    Runs of one seed start from the same weights and see the slices in the same order, so they
+    are compared in pairs.
+    """
+    runs = results.groupby(["loss", "seed"])[score].mean()
+    return paired_gain(runs.loc[before], runs.loc[after])
+
+
 def as_text(table, digits=3):
     """The table with cells such as "0.961 (0.958 to 0.964)"."""
     return table.map(lambda cell: "{0:.{d}f} ({1:.{d}f} to {2:.{d}f})".format(*cell, d=digits))
+
+
+def pull_at_missed_pixel(loss, lung_pixels, size=64, logit=-4.0):
+    """How hard a loss pulls at one pixel of a lung that a network misses altogether.
+
+    A slice of size x size holds `lung_pixels` of lung, and the network gives `logit` everywhere.
+    Returns |dL / d logit| at a pixel of lung; at a pixel of background when there is none.
+    """
+    truth = torch.zeros(1, 1, size, size)
+    truth.view(-1)[:lung_pixels] = 1
+    logits = torch.full_like(truth, logit).requires_grad_()
+    loss(logits, truth).backward()
+    return logits.grad.view(-1)[0].abs().item()
