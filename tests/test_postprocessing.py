@@ -11,6 +11,7 @@ from utils.postprocessing import (
     gains,
     keep_large_pieces,
     postprocess,
+    without_slivers,
     without_windpipe,
 )
 
@@ -81,6 +82,15 @@ def test_pieces_are_joined_through_corners():
     assert np.array_equal(keep_large_pieces(mask, (5.0, 2.0, 2.0), 15, 0), mask)
 
 
+def test_slivers_go_slice_by_slice():
+    mask = np.zeros((3, 40, 40), bool)
+    mask[0, 5:35, 5:35] = True
+    mask[1, 5:8, 5:9] = True  # 48 mm², though joined with the slice below
+    mask[2, 5:8, 5:10] = True  # 60 mm²
+    kept = without_slivers(mask, SPACING)
+    assert kept.sum((1, 2)).tolist() == [900, 0, 15]
+
+
 def test_holes_are_filled_by_size_and_only_if_lung_encloses_them():
     mask = np.zeros((2, 40, 40), bool)
     mask[0, 5:35, 5:35] = True
@@ -105,7 +115,7 @@ def test_all_steps_and_what_each_brings(chest):
     truth = truth.astype(np.uint8)
     table = gains(network.astype(np.uint8), hu, truth, SPACING).set_index("after")
     assert list(table.index) == ["network alone", *STEPS]
-    assert table["hallucinated_slices"].tolist() == [10, 3, 0, 0]
+    assert table["hallucinated_slices"].tolist() == [10, 3, 0, 0, 0]
     assert table["dsc_3d"].is_monotonic_increasing and table["dsc_3d"].iloc[-1] == 1
     assert np.array_equal(postprocess(network.astype(np.uint8), hu, SPACING), truth)
 

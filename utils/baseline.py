@@ -5,11 +5,9 @@ from scipy import ndimage
 
 from utils.airway import airway
 from utils.lungs import TOUCHING
-from utils.postprocessing import fill_small_holes, keep_large_pieces
+from utils.postprocessing import ACROSS, fill_small_holes, keep_large_pieces
 
 AIR = -400  # HU, half-way between lung and soft tissue
-ACROSS = ndimage.generate_binary_structure(3, 1)
-ACROSS[[0, 2]] = False  # within a slice
 
 
 def threshold_lungs(hu, spacing):

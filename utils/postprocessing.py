@@ -14,7 +14,13 @@ from utils.lungs import TOUCHING, bounding_box
 
 LEAST_ML = 20.0  # a lung that collapsed to a rest is larger; gas in the bowel mostly is not
 LEAST_SHARE = 0.03  # of the largest piece
+LEAST_PIECE = 50.0  # mm² in a slice: readers outline no slivers, the least they draw is 57 mm²
 LARGEST_HOLE = 150.0  # mm²: a vessel across; the heart between two joined lungs is larger
+
+# Neighbours in the slice alone: all eight, and those that share an edge
+WITHIN_SLICE = np.zeros((3, 3, 3), bool)
+WITHIN_SLICE[1] = True
+ACROSS = WITHIN_SLICE & ndimage.generate_binary_structure(3, 1)
 
 
 def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE):
@@ -36,23 +42,36 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
     return result
 
 
+def without_slivers(mask, spacing, least=LEAST_PIECE):
+    """A mask without pieces of less than `least` mm² in a slice.
+
+    They are where the network goes on for one slice beyond the end of a lung.
+    """
+    box = bounding_box(mask, margin=0)
+    if box is None:
+        return mask.copy()
+    pieces, _ = ndimage.label(mask[box], WITHIN_SLICE)
+    large = np.bincount(pieces.ravel()) * spacing[1] * spacing[2] >= least
+    large[0] = False
+    result = np.zeros_like(mask)
+    result[box] = large[pieces]
+    return result
+
+
 def fill_small_holes(mask, spacing, largest=LARGEST_HOLE):
     """Fill holes of each slice up to `largest` mm²; a hole is background that lung encloses."""
     box = bounding_box(mask)
     if box is None:
         return mask.copy()
     part = mask[box]
-    in_plane = np.zeros((3, 3, 3), bool)
-    in_plane[1] = ndimage.generate_binary_structure(2, 1)  # slices are not joined
-    outside = np.ones((1, *part.shape[1:]), bool)
     framed = np.pad(~part, ((0, 0), (1, 1), (1, 1)), constant_values=True)
-    gaps, _ = ndimage.label(framed, in_plane)
+    gaps, _ = ndimage.label(framed, ACROSS)
     sizes = np.bincount(gaps.ravel()) * spacing[1] * spacing[2]
     small = sizes <= largest
     small[0] = False  # the mask itself
     small[np.unique(gaps[:, 0])] = False  # what surrounds the lungs is no hole
     result = mask.copy()
-    result[box] |= small[gaps][:, 1:-1, 1:-1] & outside
+    result[box] |= small[gaps][:, 1:-1, 1:-1]
     return result
 
 
@@ -64,6 +83,7 @@ def without_windpipe(mask, hu, spacing):
 STEPS = {
     "windpipe out": lambda mask, hu, spacing: without_windpipe(mask, hu, spacing),
     "large pieces only": lambda mask, hu, spacing: keep_large_pieces(mask, spacing),
+    "slivers out": lambda mask, hu, spacing: without_slivers(mask, spacing),
     "small holes filled": lambda mask, hu, spacing: fill_small_holes(mask, spacing),
 }
 
