@@ -14,7 +14,7 @@ from utils.lungs import TOUCHING, bounding_box
 
 LEAST_ML = 20.0  # a lung that collapsed to a rest is larger; gas in the bowel mostly is not
 LEAST_SHARE = 0.03  # of the largest piece
-LEAST_PIECE = 50.0  # mm² in a slice: readers outline no slivers, the least they draw is 57 mm²
+LEAST_PIECE = 20.0  # mm² in a slice; readers draw 57 mm² at least, and networks find a part of it
 LARGEST_HOLE = 150.0  # mm²: a vessel across; the heart between two joined lungs is larger
 
 # Neighbours in the slice alone: all eight, and those that share an edge
