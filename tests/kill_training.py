@@ -1,6 +1,6 @@
 """Kill a training run with SIGKILL at random moments and compare its end with an unbroken one.
 
-`python -m tests.kill_training --kills 20` prints what happened; the tests call it with fewer.
+`python tests/kill_training.py --kills 20` prints what happened; the tests call it with fewer.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import random
 import signal
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from utils.training import train
 
 SPLIT = Split(("Case_000",), ("Case_001",), ("Case_002",))
 SETTINGS = Settings(
-    image_size=32, width=4, levels=3, epochs=15, batch_size=4, rotate=10, noise=0.1, dsc_threshold=0
+    image_size=32, width=4, levels=3, batch_size=4, rotate=10, noise=0.1, dsc_threshold=0
 )
 
 
@@ -39,19 +40,19 @@ def sets():
     return [SliceDataset(pairs, [name], 32, SETTINGS.window) for name in pairs]
 
 
-def work(folder):
+def work(folder, epochs):
     """The run that is to be killed."""
     torch.set_num_threads(1)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
-    train(SETTINGS, SPLIT, *sets(), folder)
+    train(replace(SETTINGS, epochs=epochs), SPLIT, *sets(), folder)
 
 
 def start(work, *arguments):
     """A process of its own, forked from a server that has imported torch already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["utils.training"])
+    context.set_forkserver_preload(["kill_training", "torch._dynamo"])
     process = context.Process(target=work, args=arguments)
     process.start()
     return process
@@ -81,24 +82,27 @@ def results(folder):
 
 
 def kill_and_compare(folder, kills, seed):
-    """Run once unbroken and once killed `kills` times; returns the epochs found after each kill.
+    """Run once unbroken and once killed `kills` times; returns the epochs found after each kill,
+    0 where nothing was begun or everything was finished.
 
     Raises AssertionError when a file is half-written or the two runs differ.
     """
-    unbroken, broken = folder / "unbroken", folder / "broken"
+    unbroken, broken, planned = folder / "unbroken", folder / "broken", 3 * kills
     start(time.sleep, 0).join()  # when this returns, the server has imported everything
     began = time.perf_counter()
-    start(work, unbroken).join()
+    start(work, unbroken, planned).join()
     length = time.perf_counter() - began
+    learning = pd.read_csv(unbroken / "history.csv")["seconds"].sum()
     random.seed(seed)
     epochs = []
     for _ in range(kills):
-        process = start(work, broken)
-        time.sleep(random.uniform(0, 2 * length / kills))
+        process = start(work, broken, planned)
+        # somewhere between the start and the sixth epoch
+        time.sleep(random.random() * (length - learning + 6 * learning / planned))
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         epochs.append(check_whole(broken))
-    process = start(work, broken)
+    process = start(work, broken, planned)
     process.join()
     assert process.exitcode == 0
     assert check_whole(broken) == 0 and not list(broken.glob(".*"))
