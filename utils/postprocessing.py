@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import ndimage
 
 from utils.airway import airway
+from utils.body import ACROSS, WITHIN_SLICE, surrounded
 from utils.evaluation import patient_metrics, slice_metrics
 from utils.lungs import TOUCHING, bounding_box
 
@@ -16,11 +17,6 @@ LEAST_ML = 20.0  # a lung that collapsed to a rest is larger; gas in the bowel m
 LEAST_SHARE = 0.03  # of the largest piece
 LEAST_PIECE = 20.0  # mm² in a slice; readers draw 57 mm² at least, and networks find a part of it
 LARGEST_HOLE = 150.0  # mm²: a vessel across; the heart between two joined lungs is larger
-
-# Neighbours in the slice alone: all eight, and those that share an edge
-WITHIN_SLICE = np.zeros((3, 3, 3), bool)
-WITHIN_SLICE[1] = True
-ACROSS = WITHIN_SLICE & ndimage.generate_binary_structure(3, 1)
 
 
 def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE):
@@ -75,6 +71,25 @@ def fill_small_holes(mask, spacing, largest=LARGEST_HOLE):
     return result
 
 
+def without_outside(mask, hu, spacing):
+    """A mask without the pieces that lie mostly outside the body, such as in the couch.
+
+    Inside is what the body surrounds on three sides (`body.surrounded`). Whole pieces are
+    judged, never single voxels, so that no lung loses a part.
+    """
+    box = bounding_box(mask, margin=0)
+    if box is None:
+        return mask.copy()
+    pieces, _ = ndimage.label(mask[box], TOUCHING)
+    sizes = np.bincount(pieces.ravel())
+    within = np.bincount(pieces[surrounded(hu, spacing)[box]], minlength=len(sizes))
+    kept = 2 * within > sizes
+    kept[0] = False
+    result = np.zeros_like(mask)
+    result[box] = kept[pieces]
+    return result
+
+
 def without_windpipe(mask, hu, spacing):
     """A mask without the windpipe (`airway.airway`)."""
     return mask & ~airway(hu, spacing)
@@ -82,6 +97,7 @@ def without_windpipe(mask, hu, spacing):
 
 STEPS = {
     "windpipe out": lambda mask, hu, spacing: without_windpipe(mask, hu, spacing),
+    "outside out": lambda mask, hu, spacing: without_outside(mask, hu, spacing),
     "large pieces only": lambda mask, hu, spacing: keep_large_pieces(mask, spacing),
     "slivers out": lambda mask, hu, spacing: without_slivers(mask, spacing),
     "small holes filled": lambda mask, hu, spacing: fill_small_holes(mask, spacing),
