@@ -5,12 +5,15 @@ import pytest
 
 from utils.airway import airway
 from utils.baseline import threshold_lungs
+from utils.body import body_mask
 from utils.postprocessing import (
     STEPS,
     fill_small_holes,
     gains,
     keep_large_pieces,
     postprocess,
+    without_outside,
+    without_slivers,
     without_windpipe,
 )
 
@@ -65,6 +68,30 @@ def test_without_windpipe_nothing_is_taken_away(chest):
     assert np.array_equal(without_windpipe(truth, closed, SPACING), truth)
 
 
+def test_the_body_is_neither_couch_nor_air(chest):
+    hu, truth, _ = chest
+    body = body_mask(hu, SPACING)
+    assert body[truth].all() and body[cylinder(60, 80, 45, 70)].mean() > 0.99
+    assert not body[:, 115:].any()
+    assert body.sum() < 1.1 * cylinder(60, 80, 45, 70).sum()
+    assert not body_mask(np.full(SHAPE, -1000, np.int16), SPACING).any()
+
+
+def test_what_is_drawn_in_the_couch_goes_and_lungs_stay(chest):
+    hu, truth, _ = chest
+    couch = np.zeros(SHAPE, bool)
+    couch[5:35, 112:124, 40:120] = True
+    assert np.array_equal(without_outside(truth | couch, hu, SPACING), truth)
+
+
+def test_a_lung_behind_a_lost_wall_stays(chest):
+    hu, truth, _ = chest
+    hu = hu.copy()
+    hu[:, :, :30] = -1000  # the image ends within the wall of the right chest …
+    hu[:, 40:80, :35] = -850  # … and on these rows there is no wall left
+    assert np.array_equal(without_outside(truth, hu, SPACING), truth)
+
+
 def test_small_pieces_go_and_a_collapsed_lung_stays():
     mask = np.zeros(SHAPE, bool)
     mask[5:35, 30:90, 20:60] = True  # 1440 ml
@@ -79,6 +106,15 @@ def test_pieces_are_joined_through_corners():
     mask = np.zeros((4, 40, 40), bool)
     mask[0, :20, :20], mask[1, 20:, 20:] = True, True
     assert np.array_equal(keep_large_pieces(mask, (5.0, 2.0, 2.0), 15, 0), mask)
+
+
+def test_slivers_go_slice_by_slice():
+    mask = np.zeros((3, 40, 40), bool)
+    mask[0, 5:35, 5:35] = True
+    mask[1, 5:7, 5:7] = True  # 16 mm², though joined with the slice below
+    mask[2, 5:8, 5:7] = True  # 24 mm²
+    kept = without_slivers(mask, SPACING)
+    assert kept.sum((1, 2)).tolist() == [900, 0, 6]
 
 
 def test_holes_are_filled_by_size_and_only_if_lung_encloses_them():
@@ -105,7 +141,7 @@ def test_all_steps_and_what_each_brings(chest):
     truth = truth.astype(np.uint8)
     table = gains(network.astype(np.uint8), hu, truth, SPACING).set_index("after")
     assert list(table.index) == ["network alone", *STEPS]
-    assert table["hallucinated_slices"].tolist() == [10, 3, 0, 0]
+    assert table["hallucinated_slices"].tolist() == [10, 3, 0, 0, 0, 0]
     assert table["dsc_3d"].is_monotonic_increasing and table["dsc_3d"].iloc[-1] == 1
     assert np.array_equal(postprocess(network.astype(np.uint8), hu, SPACING), truth)
 

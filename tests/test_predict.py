@@ -1,12 +1,31 @@
 """From volume to mask: shape, place, and which kept predictions are trusted."""
 
+import contextlib
+import io
+import shutil
+
+import matplotlib
+
+matplotlib.use("Agg")
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from dicom_factory import write_series
+from matplotlib import pyplot as plt
 from torch import nn
 
+from utils import predict
+from utils.dicom import read_series
+from utils.errors import InputError
+from utils.masks import load_mask
+from utils.phantom import small_patient, write_case
 from utils.predict import segment, segment_cases
-from utils.settings import Settings
+from utils.seg_reader import seg_masks
+from utils.settings import Settings, to_json
+from utils.unet import build_unet
+from utils.weights import save_weights
 
 SETTINGS = Settings(image_size=32, window=(-1000.0, 0.0))
 
@@ -63,3 +82,117 @@ def test_kept_predictions_are_taken_only_for_the_same_weights_and_voxels(scan, t
     assert asked({"Case_000": (hu + np.int16(1), truth)})
     (tmp_path / "predictions/Case_000.npz").write_bytes(b"damaged")
     assert asked({"Case_000": (hu + np.int16(1), truth)})
+
+
+class LungDensity(Threshold):
+    """Calls lung what is neither air nor tissue: -950 to -600 HU."""
+
+    def forward(self, x):
+        return 0.125 - (x - 0.225).abs()
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory):
+    """Two small synthetic patients as a data set, with their true masks."""
+    folder = tmp_path_factory.mktemp("data set é")
+    for number in range(2):
+        patient = small_patient(number, matrix=96, slices=24)
+        write_case(patient, folder / "Images", folder / "Segmentations")
+    return folder
+
+
+@pytest.fixture(scope="class")
+def stand_in():
+    """In place of a trained network, one that goes by density alone."""
+    settings = Settings(image_size=96, window=(-1000.0, 0.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predict, "load_model", lambda folder: (LungDensity(), settings))
+        yield
+
+
+@pytest.fixture(scope="class")
+def predicted(stand_in, cases, tmp_path_factory):
+    """The folder written for both cases, and what was printed."""
+    out, printed = tmp_path_factory.mktemp("predicted") / "out", io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        assert predict.main([str(cases), "--out", str(out)]) == 0
+    return out, printed.getvalue()
+
+
+@pytest.mark.usefixtures("stand_in")
+class TestCommandLine:
+    def test_a_folder_of_cases(self, predicted):
+        out, printed = predicted
+        names = sorted(path.name for path in out.iterdir())
+        written = [f"Case_00{n}{end}" for n in (0, 1) for end in (".png", "_seg.dcm", "_seg.npz")]
+        assert names == sorted([*written, "volumes.csv"])
+        table = pd.read_csv(out / "volumes.csv")
+        for row in table.to_dict("records"):
+            assert row["both"] == pytest.approx(row["right"] + row["left"], abs=2e-4)
+            assert f"{row['case']}: {row['both']:.2f} litres" in printed
+        assert "not a medical device" in printed
+
+    def test_what_is_written_is_the_lung(self, cases, predicted):
+        out, _ = predicted
+        volume = read_series(cases / "Images/Case_000")
+        truth = load_mask(cases / "Segmentations/Case_000_seg.npz")
+        mask = load_mask(out / "Case_000_seg.npz")
+        assert (mask & truth).sum() > 0.75 * truth.sum()  # what density alone can do
+        sides = seg_masks(out / "Case_000_seg.dcm", volume)
+        assert np.array_equal(sides["right"] | sides["left"], mask > 0)
+        columns = {side: np.nonzero(part)[2].mean() for side, part in sides.items()}
+        assert columns["right"] < columns["left"]  # column 0 is at the patient's right
+        litres = pd.read_csv(out / "volumes.csv").set_index("case").loc["Case_000"]
+        voxel = np.prod(volume.spacing) * 1e-6
+        assert litres["left"] == pytest.approx(sides["left"].sum() * voxel, abs=1e-4)
+        assert plt.imread(out / "Case_000.png").std() > 0.1
+
+    def test_one_series_alone(self, cases, tmp_path):
+        assert predict.main([str(cases / "Images/Case_001"), "--out", str(tmp_path)]) == 0
+        assert (tmp_path / "Case_001_seg.dcm").exists()
+
+    def test_a_refused_case_is_told_and_the_others_are_segmented(self, cases, tmp_path, capsys):
+        shutil.copytree(cases / "Images", tmp_path / "in")
+        slices = sorted((tmp_path / "in/Case_000").iterdir())
+        slices[10].unlink()
+        assert predict.main([str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+        assert "Case_000: " in capsys.readouterr().err
+        assert not list((tmp_path / "out").glob("Case_000*"))
+        assert (tmp_path / "out/Case_001_seg.npz").exists()
+
+    def test_a_scan_without_lung_is_warned_of(self, tmp_path, capsys):
+        write_series(tmp_path / "in", 12, rows=64, cols=64)
+        assert predict.main([str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 0
+        assert "No lung was found" in capsys.readouterr().out
+        assert not load_mask(tmp_path / "out/in_seg.npz").any()
+
+    @pytest.mark.parametrize("name", ["absent", "empty"])
+    def test_nothing_to_segment(self, tmp_path, capsys, name):
+        (tmp_path / "empty").mkdir()
+        assert predict.main([str(tmp_path / name), "--out", str(tmp_path / "out")]) == 1
+        assert name in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"holds no model, expected model\.safetensors"):
+        predict.load_model(tmp_path)
+
+
+def test_a_pickle_in_place_of_weights_is_refused(tmp_path):
+    (tmp_path / "settings.json").write_text(to_json(Settings(width=4, levels=2)))
+    torch.save({"first": torch.ones(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="does not hold the weights"):
+        predict.load_model(tmp_path)
+
+
+def test_a_run_of_ones_own_is_read(tmp_path):
+    settings = Settings(width=4, levels=2, image_size=32)
+    (tmp_path / "settings.json").write_text(to_json(settings))
+    network = build_unet(settings)
+    save_weights(tmp_path / "model.safetensors", network.state_dict(), "test")
+    model, found = predict.load_model(tmp_path)
+    assert found == settings and not model.training
+    images = torch.rand(1, 1, 32, 32)
+    with torch.no_grad():
+        assert torch.allclose(model(images), network.eval()(images), atol=1e-5)

@@ -15,6 +15,7 @@ from utils.errors import InputError
 from utils.evaluation import dsc
 from utils.losses import CombinedLoss
 from utils.settings import Settings
+from utils.trainer import best_epoch, has_stalled
 from utils.unet import build_unet
 from utils.weights import begin_with
 
@@ -154,9 +155,9 @@ def test_early_stopping_by_hand():
         {"epoch": n, "validation_loss": loss}
         for n, loss in enumerate([0.9, 0.5, 0.6, 0.5, 0.7], start=1)
     ]
-    assert training.best_epoch(history) == 2  # the earliest of equals
-    assert not training.has_stalled(history[:3], 2) and training.has_stalled(history[:4], 2)
-    assert not training.has_stalled(history, 0) and not training.has_stalled([], 1)
+    assert best_epoch(history) == 2  # the earliest of equals
+    assert not has_stalled(history[:3], 2) and has_stalled(history[:4], 2)
+    assert not has_stalled(history, 0) and not has_stalled([], 1)
 
 
 def test_early_stopping_looks_at_validation(sets, tmp_path):

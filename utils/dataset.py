@@ -1,7 +1,8 @@
 """From volumes and masks to batches: pairing, the split by patient, slices as tensors."""
 
+import copy
 import dataclasses
-from math import ceil, floor
+from math import floor
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
+from utils.distributed import world
 from utils.errors import InputError
 
 
@@ -105,6 +107,17 @@ class SliceDataset(Dataset):
     def __len__(self):
         return len(self.index)
 
+    @property
+    def nbytes(self):
+        """What the slices and masks take, in bytes."""
+        return self.hu.nbytes + self.truth.nbytes
+
+    def to(self, device):
+        """The same data set with its slices and masks on a device; this one stays where it is."""
+        moved = copy.copy(self)
+        moved.hu, moved.truth = self.hu.to(device), self.truth.to(device)
+        return moved
+
     def __getitem__(self, i):
         images, truths = self.__getitems__([i])
         return images[0], truths[0]
@@ -124,22 +137,35 @@ def to_unit_range(hu, window):
 class EpochBatches(Sampler):
     """Which slices go into which batch: lists of indices, shuffled anew for each `epoch`.
 
-    The order is drawn from seed and epoch alone, so an epoch can be repeated by itself.
+    The order is drawn from seed and epoch alone, so an epoch can be repeated by itself. Where
+    several processes train together, each takes its share of every batch. When learning, the
+    shares must be equal: up to as many slices as there are processes, less one, then wait for
+    another epoch. Shuffled is for learning. Raises InputError when a batch cannot be shared.
     """
 
     def __init__(self, slices, batch_size, shuffle, seed):
         self.slices, self.batch_size, self.shuffle, self.seed = slices, batch_size, shuffle, seed
         self.epoch = 0
+        self.rank, self.processes = world()
+        if shuffle and batch_size % self.processes:
+            raise InputError(
+                f"A batch of {batch_size} slices cannot be shared equally by {self.processes} "
+                "processes; choose a batch_size that is a multiple of their number."
+            )
 
     def __len__(self):
-        return ceil(self.slices / self.batch_size)
+        least = self.processes if self.shuffle else self.rank + 1  # that gives us a share
+        return self.slices // self.batch_size + (self.slices % self.batch_size >= least)
 
     def __iter__(self):
         order = np.arange(self.slices)
         if self.shuffle:
             np.random.default_rng([self.seed, self.epoch]).shuffle(order)
-        for start in range(0, self.slices, self.batch_size):
-            yield order[start : start + self.batch_size].tolist()
+        for number in range(len(self)):
+            batch = order[number * self.batch_size : (number + 1) * self.batch_size]
+            if self.shuffle:
+                batch = batch[: len(batch) // self.processes * self.processes]
+            yield batch[self.rank :: self.processes].tolist()
 
 
 def batches(dataset, batch_size, shuffle=False, seed=0):

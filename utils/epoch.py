@@ -4,6 +4,8 @@ import torch
 from tqdm.auto import tqdm
 
 from utils.augment import augment
+from utils.devices import mixed_precision
+from utils.distributed import summed, world
 
 
 def learn(model, loader, loss, optimiser, settings, after_step=None):
@@ -13,11 +15,12 @@ def learn(model, loader, loss, optimiser, settings, after_step=None):
     metrics run a little behind validation metrics. after_step : called without arguments.
     """
     model.train()
-    rows = []
-    for images, truths in _on_device(loader, model, "train"):
+    device, rows = next(model.parameters()).device, []
+    for images, truths in on_device(loader, device, "train"):
         images, truths = augment(images, truths, settings)
         optimiser.zero_grad()
-        logits = model(images)
+        with mixed_precision(device):
+            logits = model(images)
         value = loss(logits, truths)
         value.backward()
         if settings.clip_norm:
@@ -26,24 +29,24 @@ def learn(model, loader, loss, optimiser, settings, after_step=None):
         if after_step:
             after_step()
         rows.append(batch_sums(value.detach(), logits.detach(), truths))
-    return means(rows)
+    return means(rows, device)
 
 
 @torch.no_grad()
 def measure(model, loader, loss):
     """Mean loss over slices, accuracy over pixels, mean DSC; see `batch_sums`. Learns nothing."""
     model.eval()
-    rows = []
-    for images, truths in _on_device(loader, model, "validate"):
-        logits = model(images)
+    device, rows = next(model.parameters()).device, []
+    for images, truths in on_device(loader, device, "validate"):
+        with mixed_precision(device):
+            logits = model(images)
         rows.append(batch_sums(loss(logits, truths), logits, truths))
-    return means(rows)
+    return means(rows, device)
 
 
-def _on_device(loader, model, label):
-    """The batches of a loader, on the model's device, under a progress bar."""
-    device = next(model.parameters()).device
-    for images, truths in tqdm(loader, desc=label, leave=False):
+def on_device(loader, device, label):
+    """The batches of a loader, on the device, under the first process's progress bar."""
+    for images, truths in tqdm(loader, desc=label, leave=False, disable=world()[0] > 0):
         images = images.to(device, memory_format=torch.channels_last, non_blocking=True)
         yield images, truths.to(device, non_blocking=True)
 
@@ -77,9 +80,10 @@ def batch_sums(value, logits, truths):
     return torch.stack([value * n, torch.full_like(value, n), right, score, scored]).float()
 
 
-def means(rows):
-    """The metrics of an epoch from the sums of its batches; the device is waited for here."""
-    loss, slices, right, score, scored = torch.stack(rows).cpu().double().sum(0).tolist()
+def means(rows, device=None):
+    """The metrics of an epoch from its batches' sums, those of all processes; waits for them."""
+    totals = torch.stack(rows).cpu().double().sum(0).tolist() if rows else [0.0] * 5
+    loss, slices, right, score, scored = summed(totals, device)
     return {
         "loss": loss / slices,
         "accuracy": right / slices,

@@ -7,10 +7,10 @@ from utils.errors import InputError
 
 OPTIMISERS = {
     "adam": lambda weights, s: torch.optim.Adam(
-        weights, s.learning_rate, weight_decay=s.weight_decay
+        weights, s.learning_rate, weight_decay=s.weight_decay, fused=True
     ),
     "adamw": lambda weights, s: torch.optim.AdamW(
-        weights, s.learning_rate, weight_decay=s.weight_decay
+        weights, s.learning_rate, weight_decay=s.weight_decay, fused=True
     ),
     "rmsprop": lambda weights, s: torch.optim.RMSprop(
         weights, s.learning_rate, weight_decay=s.weight_decay, momentum=s.momentum

@@ -9,11 +9,13 @@ import pandas as pd
 from scipy import ndimage
 
 from utils.airway import airway
+from utils.body import ACROSS, WITHIN_SLICE, surrounded
 from utils.evaluation import patient_metrics, slice_metrics
 from utils.lungs import TOUCHING, bounding_box
 
 LEAST_ML = 20.0  # a lung that collapsed to a rest is larger; gas in the bowel mostly is not
 LEAST_SHARE = 0.03  # of the largest piece
+LEAST_PIECE = 20.0  # mm² in a slice; readers draw 57 mm² at least, and networks find a part of it
 LARGEST_HOLE = 150.0  # mm²: a vessel across; the heart between two joined lungs is larger
 
 
@@ -36,23 +38,55 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
     return result
 
 
+def without_slivers(mask, spacing, least=LEAST_PIECE):
+    """A mask without pieces of less than `least` mm² in a slice.
+
+    They are where the network goes on for one slice beyond the end of a lung.
+    """
+    box = bounding_box(mask, margin=0)
+    if box is None:
+        return mask.copy()
+    pieces, _ = ndimage.label(mask[box], WITHIN_SLICE)
+    large = np.bincount(pieces.ravel()) * spacing[1] * spacing[2] >= least
+    large[0] = False
+    result = np.zeros_like(mask)
+    result[box] = large[pieces]
+    return result
+
+
 def fill_small_holes(mask, spacing, largest=LARGEST_HOLE):
     """Fill holes of each slice up to `largest` mm²; a hole is background that lung encloses."""
     box = bounding_box(mask)
     if box is None:
         return mask.copy()
     part = mask[box]
-    in_plane = np.zeros((3, 3, 3), bool)
-    in_plane[1] = ndimage.generate_binary_structure(2, 1)  # slices are not joined
-    outside = np.ones((1, *part.shape[1:]), bool)
     framed = np.pad(~part, ((0, 0), (1, 1), (1, 1)), constant_values=True)
-    gaps, _ = ndimage.label(framed, in_plane)
+    gaps, _ = ndimage.label(framed, ACROSS)
     sizes = np.bincount(gaps.ravel()) * spacing[1] * spacing[2]
     small = sizes <= largest
     small[0] = False  # the mask itself
     small[np.unique(gaps[:, 0])] = False  # what surrounds the lungs is no hole
     result = mask.copy()
-    result[box] |= small[gaps][:, 1:-1, 1:-1] & outside
+    result[box] |= small[gaps][:, 1:-1, 1:-1]
+    return result
+
+
+def without_outside(mask, hu, spacing):
+    """A mask without the pieces that lie mostly outside the body, such as in the couch.
+
+    Inside is what the body surrounds on three sides (`body.surrounded`). Whole pieces are
+    judged, never single voxels, so that no lung loses a part.
+    """
+    box = bounding_box(mask, margin=0)
+    if box is None:
+        return mask.copy()
+    pieces, _ = ndimage.label(mask[box], TOUCHING)
+    sizes = np.bincount(pieces.ravel())
+    within = np.bincount(pieces[surrounded(hu, spacing)[box]], minlength=len(sizes))
+    kept = 2 * within > sizes
+    kept[0] = False
+    result = np.zeros_like(mask)
+    result[box] = kept[pieces]
     return result
 
 
@@ -63,7 +97,9 @@ def without_windpipe(mask, hu, spacing):
 
 STEPS = {
     "windpipe out": lambda mask, hu, spacing: without_windpipe(mask, hu, spacing),
+    "outside out": lambda mask, hu, spacing: without_outside(mask, hu, spacing),
     "large pieces only": lambda mask, hu, spacing: keep_large_pieces(mask, spacing),
+    "slivers out": lambda mask, hu, spacing: without_slivers(mask, spacing),
     "small holes filled": lambda mask, hu, spacing: fill_small_holes(mask, spacing),
 }
 

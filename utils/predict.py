@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib import pyplot as plt
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
@@ -19,12 +20,15 @@ from utils.dataset import resample, to_unit_range
 from utils.dicom import read_series
 from utils.dicom_seg import write_seg
 from utils.errors import InputError
+from utils.figures import use_style
 from utils.lungs import body_midline, split_lungs, volumes_in_litres
 from utils.plausibility import doubts
+from utils.plots_evaluation import prediction_summary
 from utils.postprocessing import postprocess
 from utils.settings import from_json
-from utils.training import best_device, load_weights
+from utils.training import best_device
 from utils.unet import build_unet
+from utils.weights import load_weights
 from utils.workspace import REPOSITORY, written_whole
 
 WEIGHTS = REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
@@ -125,8 +129,6 @@ def predict_series(folder, out, model, settings):
     project do. Returns a dict: `case`, `slices`, litres (`both`, `right`, `left`), and `doubts`,
     one text. Raises InputError for what the loader refuses; then nothing is written.
     """
-    from utils.plots_evaluation import prediction_summary  # matplotlib: only where it is drawn
-
     volume = read_series(folder)
     mask = postprocess(segment(model, volume.hu, settings), volume.hu, volume.spacing)
     labels = split_lungs(mask, volume.spacing, body_midline(volume.hu))
@@ -136,8 +138,10 @@ def predict_series(folder, out, model, settings):
     write_seg(labels, volume, out / f"{case}_seg.dcm", ("right", "left"), "U-Net, utils.predict")
     with written_whole(out / f"{case}_seg.npz") as temporary:
         np.savez_compressed(temporary, masks=mask)
+    figure = prediction_summary(volume, labels, litres, sentences)
     with written_whole(out / f"{case}.png") as temporary:
-        prediction_summary(volume, labels, litres, sentences).savefig(temporary)
+        figure.savefig(temporary)
+    plt.close(figure)
     return {"case": case, "slices": len(mask), **litres, "doubts": " ".join(sentences)}
 
 
@@ -149,6 +153,7 @@ def predict_folder(folder, out, model_folder=WEIGHTS):
     """
     out = Path(out)
     model, settings = load_model(model_folder)
+    use_style()
     rows, refusals = [], []
     for series in tqdm(case_folders(folder), desc="segmenting", unit="case"):
         try:

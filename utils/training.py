@@ -1,31 +1,28 @@
-"""The training loop: epochs, metrics as they come, the best weights kept, a run written down."""
+"""Training from start to end: a run's files, its restart, and the command line.
 
+python -m utils.training --dataset phantom --preset quick
+torchrun --nproc-per-node 2 -m utils.training --dataset phantom --preset quick
+"""
+
+import argparse
 import json
-import math
-import time
+import sys
 import zlib
 
-import numpy as np
 import pandas as pd
-import torch
 
-from utils import checkpoint, losses
-from utils.dataset import Split, batches
-from utils.epoch import learn, measure
+from utils import alignment, checkpoint
+from utils.dataset import SliceDataset, Split, create_paired_data, split_cases
+from utils.devices import best_device
+from utils.distributed import first_process_first, process_group, wait_for_all, world
 from utils.errors import InputError
-from utils.optimisation import Schedule, build_optimiser
-from utils.settings import from_json, to_json
+from utils.masks import load_masks
+from utils.settings import from_json, preset, to_json
+from utils.trainer import Trainer, describe_epoch
 from utils.unet import build_unet
-from utils.weights import begin_with, load_weights, made_from, save_weights
-from utils.workspace import shown, write_json, written_whole
-
-# Mean loss at which training is called exploding: an untrained network has about 1
-EXPLODED = 10
-
-
-def best_device():
-    """The accelerator when torch finds one, otherwise the CPU."""
-    return torch.accelerator.current_accelerator() or torch.device("cpu")
+from utils.volumes import load_cases
+from utils.weights import load_weights, made_from, save_weights
+from utils.workspace import derived_folder, shown, write_json, written_whole
 
 
 def run_fingerprint(settings, split, train_set, validation_set, start_from=None):
@@ -56,101 +53,40 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
     InputError when the loss diverges.
     """
     fingerprint = run_fingerprint(settings, split, train_set, validation_set, start_from)
+    writes = world()[0] == 0  # of several processes the first alone
     if made_from(run_folder / "model.safetensors") == fingerprint:
-        print(f"{shown(run_folder)} is trained already on the same data and settings.")
-        model, *_ = load_run(run_folder)
-        return model, pd.read_csv(run_folder / "history.csv")
+        if writes:
+            print(f"{shown(run_folder)} is trained already on the same data and settings.")
+        return load_run(run_folder)[0], pd.read_csv(run_folder / "history.csv")
 
-    model = build_unet(settings)
-    if start_from is not None:
-        begin_with(model, start_from)
-    model = model.to(best_device(), memory_format=torch.channels_last)
-    loader = batches(train_set, settings.batch_size, shuffle=True, seed=settings.seed)
-    validation_loader = batches(validation_set, settings.batch_size)
-    optimiser = build_optimiser(model.parameters(), settings)
-    schedule = Schedule(optimiser, settings, len(loader))
-    loss = losses.from_settings(settings)
-
-    state = (model, optimiser, schedule)
-    kept = checkpoint.restore(run_folder / "checkpoint.safetensors", fingerprint, *state)
-    if kept is None:
+    trainer = Trainer(settings, train_set, validation_set, start_from)
+    resumed = checkpoint.restore(run_folder / "checkpoint.safetensors", fingerprint, trainer)
+    wait_for_all()  # until every process has read what the first one is about to change
+    if writes and resumed:
+        print(f"{shown(run_folder)}: going on after epoch {len(trainer.history)}.", flush=True)
+    elif writes:
         _begin_run(run_folder, settings, split)
-    else:
-        print(f"{shown(run_folder)}: going on after epoch {len(kept[1])}.")
-    best_weights, history = kept or ({}, [])
 
-    while len(history) < settings.epochs and not has_stalled(history, settings.early_stopping):
-        start, epoch = time.perf_counter(), len(history) + 1
-        seed_epoch(loader, settings.seed, epoch)
-        row = {"epoch": epoch, "learning_rate": optimiser.param_groups[0]["lr"]}
-        training = learn(model, loader, loss, optimiser, settings, schedule.after_step)
-        validation = measure(model, validation_loader, loss)
-        row |= {f"train_{name}": value for name, value in training.items()}
-        row |= {f"validation_{name}": value for name, value in validation.items()}
-        history.append(row | {"seconds": time.perf_counter() - start})
-        print(describe_epoch(history[-1], settings.epochs), flush=True)
-        stop_if_diverged(history[-1], settings)
-        schedule.after_epoch(validation["loss"])
-        if best_epoch(history) == epoch:
-            best_weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
-        checkpoint.save(
-            run_folder / "checkpoint.safetensors", fingerprint, *state, best_weights, history
-        )
-        with written_whole(run_folder / "history.csv") as temporary:
-            pd.DataFrame(history).to_csv(temporary, index=False)
-        if on_epoch:
-            on_epoch(pd.DataFrame(history))
+    if writes:
+        for leftover in run_folder.glob(".*-*"):  # what a killed process had begun to write
+            leftover.unlink()
 
-    with written_whole(run_folder / "history.csv") as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
-    save_weights(run_folder / "last.safetensors", model.state_dict(), fingerprint)
-    save_weights(run_folder / "model.safetensors", best_weights, fingerprint)
-    (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
-    model.load_state_dict(best_weights)
-    return model.eval(), pd.DataFrame(history)
+    first = len(trainer.history) + 1
+    while not trainer.is_over():
+        trainer.run_epoch()
+        if writes:
+            print(describe_epoch(trainer.history[-1], settings.epochs), flush=True)
+            checkpoint.save(run_folder / "checkpoint.safetensors", fingerprint, trainer)
+            _write_history(run_folder, trainer.history)
+            if on_epoch:
+                on_epoch(pd.DataFrame(trainer.history))
+        if len(trainer.history) == first:
+            trainer.compile_if_it_pays()
 
-
-def seed_epoch(loader, seed, epoch):
-    """Decide everything that is left to chance in an epoch: order, dropout, augmentation.
-
-    An epoch's chance depends on its number alone and not on what ran before it, so a run that
-    was killed goes on as if nothing had happened.
-    """
-    loader.batch_sampler.epoch = epoch
-    torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]))
-
-
-def best_epoch(history):
-    """Number of the epoch with the lowest validation loss, the earliest of equals."""
-    return min(history, key=lambda row: row["validation_loss"])["epoch"]
-
-
-def has_stalled(history, patience):
-    """Whether the validation loss has found no new low for `patience` epochs; never for 0."""
-    return bool(patience and history) and len(history) - best_epoch(history) >= patience
-
-
-def stop_if_diverged(row, settings):
-    """Raise InputError when losses are not finite or far above those of an untrained network."""
-    finite = math.isfinite(row["train_loss"] + row["validation_loss"])
-    if finite and row["train_loss"] < EXPLODED:
-        return
-    raise InputError(
-        f"Training has diverged in epoch {row['epoch']}: the training loss is "
-        f"{row['train_loss']:.3g}, the validation loss {row['validation_loss']:.3g}. "
-        f"Try a learning rate below {settings.learning_rate:g}, such as "
-        f"{settings.learning_rate / 10:g}, or clip_norm=1. The weights of this epoch were not kept."
-    )
-
-
-def describe_epoch(row, epochs):
-    """One line for a row of the history."""
-    parts = [
-        f"{name} loss {row[f'{name}_loss']:.4f} accuracy {row[f'{name}_accuracy']:.4f} "
-        f"DSC {row[f'{name}_dsc']:.3f}"
-        for name in ("train", "validation")
-    ]
-    return f"epoch {row['epoch']:2d}/{epochs}: {' | '.join(parts)} | {row['seconds']:.0f} s"
+    if writes:
+        _end_run(run_folder, fingerprint, trainer)
+    trainer.model.load_state_dict(trainer.best_weights)
+    return trainer.model.eval(), pd.DataFrame(trainer.history)
 
 
 def _begin_run(run_folder, settings, split):
@@ -163,11 +99,24 @@ def _begin_run(run_folder, settings, split):
     write_json(run_folder / "split.json", split.__dict__)
 
 
+def _end_run(run_folder, fingerprint, trainer):
+    """Write the weights; those named `model`, written last, say that the run is finished."""
+    _write_history(run_folder, trainer.history)
+    save_weights(run_folder / "last.safetensors", trainer.model.state_dict(), fingerprint)
+    save_weights(run_folder / "model.safetensors", trainer.best_weights, fingerprint)
+    (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
+
+
+def _write_history(run_folder, history):
+    """Write one row for each epoch so far."""
+    with written_whole(run_folder / "history.csv") as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
+
+
 def load_run(run_folder):
     """Read a finished run: (model in evaluation mode, settings, split).
 
-    Raises InputError when the run is missing, damaged or does not fit its settings; weights
-    are safetensors, a format that holds numbers only and cannot run code.
+    Raises InputError when the run is missing, damaged or does not fit its settings.
     """
     weights_file = run_folder / "model.safetensors"
     if not weights_file.exists():
@@ -177,3 +126,43 @@ def load_run(run_folder):
     split = Split(**{part: tuple(names) for part, names in split.items()})
     model = load_weights(build_unet(settings), weights_file)
     return model.to(best_device()), settings, split
+
+
+def train_dataset(dataset, settings, run_name):
+    """Train on a data set as notebook 03 does, in `runs/<run_name>` of its derived folder.
+
+    dataset : name or path, as in `utils.workspace.dataset_folder`. Masks must have passed
+    notebook 02. Returns the folder of the run.
+    """
+    with first_process_first():  # the others find the volumes in the cache
+        volumes = load_cases(dataset)
+    alignment.require_aligned(dataset, volumes)
+    pairs = create_paired_data(volumes, load_masks(dataset))
+    split = split_cases(pairs, settings.seed)
+    sets = [
+        SliceDataset(pairs, names, settings.image_size, settings.window)
+        for names in (split.train, split.validation)
+    ]
+    run_folder = derived_folder(dataset) / "runs" / run_name
+    train(settings, split, *sets, run_folder)
+    return run_folder
+
+
+def main():
+    """The command line, in one process or in each of those that torchrun started."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", default="phantom", help="name under data/, or a folder")
+    parser.add_argument("--preset", default="quick", help="hyper-parameters, see settings.py")
+    arguments = parser.parse_args()
+    try:
+        with process_group(best_device()):
+            settings = preset(arguments.preset)
+            run_folder = train_dataset(arguments.dataset, settings, arguments.preset)
+            if world()[0] == 0:
+                print(f"run: {shown(run_folder)}")
+    except InputError as error:
+        sys.exit(f"InputError: {error}")
+
+
+if __name__ == "__main__":
+    main()

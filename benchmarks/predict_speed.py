@@ -1,0 +1,76 @@
+"""How long and how much memory `predict` takes, and what a plain loop over slices would take.
+
+    python -m benchmarks.predict_speed SERIES      a folder with one DICOM series
+
+The whole command is run in a process of its own: reading, network, post-processing, right and
+left lung, DICOM SEG, npz and picture. Beside it, in this process: the network alone on the same
+slices, as `predict.segment` runs it and as the usual loop does (float32, one slice at a time,
+contiguous memory).
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+import torch
+from torch.nn import functional as F
+
+from utils.dataset import resample, to_unit_range
+from utils.dicom import read_series
+from utils.predict import load_model, segment
+from utils.workspace import REPOSITORY, write_json
+
+RESULTS = REPOSITORY / "benchmarks" / "results" / "predict_speed.json"
+
+
+@torch.no_grad()
+def plain_loop(model, hu, settings):
+    """One slice at a time, as most published code does it; returns the number of lung pixels."""
+    model = model.to(memory_format=torch.contiguous_format)
+    found = 0
+    for slice_ in hu:
+        image = resample(torch.from_numpy(slice_.copy())[None], settings.image_size)
+        logits = model(to_unit_range(image, settings.window)[:, None])
+        logits = F.interpolate(logits, hu.shape[1:], mode="bilinear", align_corners=False)
+        found += int((torch.sigmoid(logits) > 0.5).sum())
+    return found
+
+
+def seconds(function, *arguments):
+    """(time of a call, its result)."""
+    start = time.perf_counter()
+    result = function(*arguments)
+    return time.perf_counter() - start, result
+
+
+def main(series):
+    """Measure, print and write `RESULTS`."""
+    with tempfile.TemporaryDirectory() as out:
+        command = [sys.executable, "-m", "utils.predict", series, "--out", out]
+        whole, _ = seconds(lambda: subprocess.run(command, check=True, cwd=REPOSITORY))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    volume = read_series(series)
+    model, settings = load_model()
+    segment(model, volume.hu[:16], settings)  # the first batch pays for what is set up once
+    ours, mask = seconds(segment, model, volume.hu, settings)
+    plain, found = seconds(plain_loop, model, volume.hu, settings)
+    assert abs(found - int(mask.sum())) < 1e-3 * mask.sum(), "the two do not do the same"
+    result = {
+        "slices": len(volume.hu),
+        "rows_cols": list(volume.hu.shape[1:]),
+        "cores": os.cpu_count(),
+        "whole_command_s": round(whole, 1),
+        "peak_memory_gb": round(peak / 1e9, 2),
+        "network_s": round(ours, 1),
+        "plain_loop_s": round(plain, 1),
+        "plain_to_ours": round(plain / ours, 2),
+    }
+    write_json(RESULTS, result)
+    print("\n".join(f"{key:18s} {value}" for key, value in result.items()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,39 @@
+"""Leave one patient out: which slices train, and what the table says."""
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import leave_one_out
+from utils.dicom import Volume
+from utils.settings import Settings
+
+
+def test_telling_slices_are_all_near_the_ends_and_every_second_elsewhere():
+    mask = np.zeros((100, 2, 2), np.uint8)
+    mask[20:80] = 1
+    chosen = set(leave_one_out.telling_slices(mask, 5.0).tolist())
+    assert {*range(15, 26), *range(74, 85)} <= chosen  # 25 mm are five slices
+    rest = set(range(100)) - {*range(15, 26), *range(74, 85)}
+    assert chosen & rest == {z for z in rest if z % 2 == 0}
+
+
+def test_score_of_a_patient_holds_both_lungs_and_each(monkeypatch):
+    truth = np.zeros((20, 60, 80), np.uint8)
+    truth[4:16, 10:50, 8:36], truth[4:16, 10:50, 44:72] = 1, 1
+    volume = Volume(np.full(truth.shape, 40, np.int16), (5.0, 4.0, 4.0), np.eye(4), {})
+    found = truth.copy()
+    found[:, :, 44:] = 0  # the left lung is missed
+    monkeypatch.setattr(leave_one_out, "segment", lambda *_: found)
+    row = leave_one_out.score(None, Settings(), volume, truth, "Case_000")
+    assert row["case"] == "Case_000" and round(row["dsc_3d"], 3) == 0.667
+    assert (row["right_dsc"], row["left_dsc"]) == (1, 0)
+    assert row["right_msd"] == 0 and row["left_msd"] > 100 and row["hd95"] > 20
+    assert row["hallucinated_slices"] == 0 and row["network_dsc_3d"] == row["dsc_3d"]
+
+
+def test_summary_gives_means_with_intervals():
+    table = pd.DataFrame({key: [0.9, 1.0] for key in leave_one_out.SCORES})
+    lines = leave_one_out.summary(table).splitlines()
+    assert lines[0].startswith("2 patients") and len(lines) == 1 + len(leave_one_out.SCORES)
+    assert "0.950 (0.900 to 1.000)" in lines[1] and "least 0.900, most 1.000" in lines[1]
+    assert lines[4].endswith("2 in all")
