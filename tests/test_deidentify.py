@@ -234,6 +234,18 @@ def test_report_can_be_shown_and_tells_before_and_after(original, tmp_path):
             "4711",
         ),
         (lambda ds: setattr(ds, "preamble", b"x" * 128), "preamble", "is not empty"),
+        (lambda ds: setattr(ds, "FilterType", "Doe"), "FilterType", "'doe'"),
+        (lambda ds: setattr(ds, "ConvolutionKernel", "DOE41"), "ConvolutionKernel", "'doe'"),
+        (lambda ds: setattr(ds, "ProtocolName", "x_JaneDoe"), "ProtocolName", "'janedoe'"),
+        (lambda ds: setattr(ds, "ImageComments", "* 1953-01-17"), "ImageComments", "'1953-01-17'"),
+        (lambda ds: setattr(ds, "ImageComments", "17.01.1953"), "ImageComments", "'17.01.1953'"),
+        (lambda ds: ds.add_new(0x60000022, "LO", "of Jane"), "(6000,0022)", "'jane'"),
+        (lambda ds: setattr(ds, "PatientID", "4711-77"), "PatientID", "'4711-77'"),
+        (
+            lambda ds: setattr(ds, "InstanceCreatorUID", f"{ROOT}.1"),
+            "InstanceCreatorUID",
+            "UID of the original",
+        ),
     ],
 )
 def test_a_leak_anywhere_is_found(original, tmp_path, leak, place, reason):
@@ -246,6 +258,51 @@ def test_a_leak_anywhere_is_found(original, tmp_path, leak, place, reason):
     found = remaining_identifiers(original, copy)
     assert [(row[0], row[1]) for row in found] == [("CT-0003.dcm", place)]
     assert reason in found[0][3]
+
+
+@pytest.mark.parametrize("text", ["does it fit", "Janesville", "hospitality", "pauline"])
+def test_words_that_only_look_like_the_names_are_no_findings(original, tmp_path, text):
+    copy = tmp_path / "copy"
+    deidentify(original, copy, "Case_007")
+    dataset = dcmread(copy / "CT-0003.dcm")
+    dataset.ImageComments = text
+    dataset.save_as(copy / "CT-0003.dcm")
+    assert remaining_identifiers(original, copy) == []
+
+
+def test_what_the_profile_keeps_but_names_the_patient_is_listed(tmp_path):
+    """Elements that the table leaves alone may still hold a name: the copy is made, and tells."""
+
+    def edit(dataset, k):
+        give_identity(dataset)
+        dataset.FilterType = "Doe"
+        innermost, middle = Dataset(), Dataset()
+        innermost.PersonName, innermost.CodeMeaning = "Doe^Jane", "seen by Doe, Jane"
+        innermost.private_block(0x0011, "VENDOR", create=True).add_new(1, "LO", "Doe^Jane")
+        middle.AnatomicRegionModifierSequence = [innermost]
+        dataset.AnatomicRegionSequence = [middle]
+
+    write_series(tmp_path / "in", count=1, edit=edit)
+    report = deidentify(tmp_path / "in", tmp_path / "copy", "Case_007")
+    place = "AnatomicRegionSequence[0].AnatomicRegionModifierSequence[0].CodeMeaning"
+    assert {row[1] for row in report["remaining"]} == {"FilterType", place}
+    region = dcmread(tmp_path / "copy" / "CT-0001.dcm").AnatomicRegionSequence[0]
+    innermost = region.AnatomicRegionModifierSequence[0]
+    assert "Doe" not in str(innermost.PersonName)
+    assert not any(tag.is_private for tag in innermost.keys())
+
+
+@pytest.mark.parametrize("name", ["Lung Doe", "Lung_L 4711-77", "Lung 195301", "Lung Ö"])
+def test_structures_named_after_the_patient_lose_their_names(original, tmp_path, name):
+    path = original / "Doe_Jane_rt.dcm"
+    dataset = dcmread(path)
+    dataset.StructureSetROISequence[0].ROIName = name
+    dataset.StructureSetLabel = dataset.StructureSetName = "Doe"
+    dataset.save_as(path)
+    assert deidentify(original, tmp_path / "copy", "Case_007")["remaining"] == []
+    copy = dcmread(tmp_path / "copy" / "RTSTRUCT-0001.dcm")
+    names = [roi.ROIName for roi in copy.StructureSetROISequence]
+    assert names == ["", "Lt Lung", ""]
 
 
 def test_leaks_in_sequences_file_meta_and_file_names_are_found(original, tmp_path):

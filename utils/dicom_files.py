@@ -35,7 +35,12 @@ class Scan:
 
 
 def list_files(folder):
-    """All files below a folder (links followed once), as sorted (name, path) pairs."""
+    """All files below a folder as sorted (name, path) pairs; see `list_names`."""
+    return [(name, Path(folder, name)) for name in list_names(folder)]
+
+
+def list_names(folder):
+    """Names of all files below a folder (links followed once), relative to it, sorted."""
     found, visited = [], set()
 
     def refuse(error):
@@ -48,8 +53,10 @@ def list_files(folder):
             continue
         visited.add((here.st_dev, here.st_ino))
         folders.sort()
-        found += [Path(parent, name) for name in names]
-    return sorted((path.relative_to(folder).as_posix(), path) for path in found)
+        below = os.path.relpath(parent, folder).replace(os.sep, "/")
+        prefix = "" if below == "." else f"{below}/"
+        found += [prefix + name for name in names]
+    return sorted(found)
 
 
 def scan_folder(folder):

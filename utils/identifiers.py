@@ -40,10 +40,27 @@ class _Original:
 
     @cached_property
     def pattern(self):
-        """Finds any of the words or days in a lower-case text (once all are collected)."""
-        days = [re.escape(date) for date in self.dates if len(date) == 8]
-        words = [rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])" for word in self.words]
+        """Finds any of the words or days in a lower-case text (once all are collected).
+
+        A name may touch digits ("doe41") but no letters: "does" does not tell of Mrs Doe.
+        """
+        days = [form for date in self.dates if len(date) == 8 for form in _written_days(date)]
+        words = [
+            rf"(?<!{_kin(word[0])}){re.escape(word)}(?!{_kin(word[-1])})" for word in self.words
+        ]
         return re.compile("|".join(words + days) or r"(?!)")
+
+
+def _kin(character):
+    """What would go on with a word that ends in this character: letters, or digits too."""
+    return "[^\\W\\d_]" if character.isalpha() else r"\w"
+
+
+def _written_days(date):
+    """Patterns of the ways in which a day, given as YYYYMMDD, stands in free text."""
+    year, month, day = date[:4], date[4:6], date[6:]
+    orders = ((year, month, day), (day, month, year), (month, day, year))
+    return [re.escape(date), *(r"[-./ ]".join(map(re.escape, order)) for order in orders)]
 
 
 def remaining_identifiers(original_folder, copy_folder):
@@ -97,8 +114,11 @@ def burned_in(dataset):
 
 
 def anatomical(name):
-    """True if every word of a structure's name is an anatomical term, such as "Lt Lung"."""
-    words = re.findall(r"[a-z]+", name.lower())
+    """True if every word of a structure's name is an anatomical term, such as "Lt Lung".
+
+    A number of three digits or more is no term: it may be the patient's.
+    """
+    words = re.findall(r"[^\W\d_]+|\d{3,}", name.lower())
     return bool(words) and ANATOMY.issuperset(words)
 
 
@@ -146,8 +166,10 @@ def _collect(original, element, profiled):
         elif element.VR in ("DA", "DT", "TM"):
             original.dates.add(_day_or_second(element.VR, value))
         elif element.VR == "PN":
-            parts = [value, *re.split(r"[\^=\s,]+", value)]
-            original.words.update(part.lower() for part in parts if len(part) >= 3)
+            parts = [part for part in re.split(r"[\^=\s,]+", value.lower()) if part]
+            joined = [first + second for first in parts for second in parts if first != second]
+            words = [value.lower(), *parts, *joined]
+            original.words.update(word for word in words if len(word) >= 3)
         elif element.keyword in STRONG and len(value) >= 3:
             original.words.add(value.lower())
         if (element.tag.group, element.tag.element) in profiled:

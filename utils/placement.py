@@ -60,7 +60,7 @@ def best_placements(hu, mask):
     for orientation in ORIENTATIONS:
         if orientation[0] and hu.shape[1] != hu.shape[2]:
             continue  # a transposed mask would have another shape
-        turned = [_turn(p, hu.shape, orientation)[::4] for p in points]
+        turned = [_turn(p[:, ::4], hu.shape, orientation) for p in points]
         contrasts = [_contrast(lung_like, turned, shift) for shift in shifts]
         best = int(np.argmax(contrasts))
         placements.append(Placement(orientation, shifts[best], contrasts[best]))
@@ -78,8 +78,8 @@ def _lung_like(hu):
 
 
 def _mask_and_rind(mask, most):
-    """Coordinates int32 [n, 3] of voxels under the mask and in its rind, `most` of each."""
-    inside, rind = [np.empty((0, 3), np.int32)], [np.empty((0, 3), np.int32)]
+    """Coordinates int32 [3, n] of voxels under the mask and in its rind, `most` of each."""
+    inside, rind = [np.empty((3, 0), np.int32)], [np.empty((3, 0), np.int32)]
     for z, slice_mask in enumerate(mask):
         rows, cols = slice_mask.any(1).nonzero()[0], slice_mask.any(0).nonzero()[0]
         if len(rows) == 0:
@@ -90,34 +90,36 @@ def _mask_and_rind(mask, most):
         for chosen, places in ((box, inside), (around, rind)):
             y, x = chosen.nonzero()
             z_of_all = np.full(len(y), z)
-            places.append(np.stack([z_of_all, y + corner[0], x + corner[1]], 1, dtype=np.int32))
+            places.append(np.stack([z_of_all, y + corner[0], x + corner[1]], dtype=np.int32))
     random = np.random.default_rng(0)
     return [
-        points if len(points) <= most else points[random.choice(len(points), most, replace=False)]
-        for points in map(np.concatenate, (inside, rind))
+        points
+        if points.shape[1] <= most
+        else points[:, random.choice(points.shape[1], most, replace=False)]
+        for points in (np.concatenate(places, axis=1) for places in (inside, rind))
     ]
 
 
 def _contrast(lung_like, points, shift=(0, 0, 0)):
     """Lung contrast of a mask given by its points, shifted; voxels outside are not lung-like."""
     shares = []
+    shape = np.array(lung_like.shape, np.int32)[:, None]
     for coordinates in points:
-        if len(coordinates) == 0:
+        if coordinates.shape[1] == 0:
             return float("nan")
-        moved = coordinates + np.array(shift, np.int32)
-        moved = moved[((moved >= 0) & (moved < lung_like.shape)).all(1)]
-        index = np.ravel_multi_index(tuple(moved.T), lung_like.shape)
-        shares.append(np.take(lung_like.reshape(-1), index).sum() / len(coordinates))
+        moved = coordinates + np.array(shift, np.int32)[:, None]
+        z, y, x = moved[:, ((moved >= 0) & (moved < shape)).all(0)]
+        shares.append(np.count_nonzero(lung_like[z, y, x]) / coordinates.shape[1])
     return float(shares[0] - shares[1])
 
 
 def _turn(points, shape, orientation):
     """Points of a mask in another orientation about the middle of the volume."""
     transpose, *flips = orientation
-    turned = points[:, [0, 2, 1]] if transpose else points.copy()
+    turned = points[[0, 2, 1]] if transpose else points.copy()
     for axis, flip in enumerate(flips):
         if flip:
-            turned[:, axis] = shape[axis] - 1 - turned[:, axis]
+            turned[axis] = shape[axis] - 1 - turned[axis]
     return turned
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from utils.dicom import Volume, read_series
-from utils.dicom_files import list_files
+from utils.dicom_files import list_names
 from utils.errors import InputError
 from utils.workspace import dataset_folder, derived_folder, written_whole
 
@@ -86,8 +86,8 @@ def source_fingerprint(folder):
     """
     digest = hashlib.sha256()
     try:
-        for name, path in list_files(folder):
-            facts = os.stat(path)
+        for name in list_names(folder):
+            facts = os.stat(os.path.join(folder, name))
             digest.update(
                 f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode("utf-8", "replace")
             )
@@ -137,7 +137,7 @@ def _cached(source, path, fingerprint):
         hu = np.load(path, mmap_mode="r", allow_pickle=False)
         affine = np.array(facts["affine_lps_mm"], dtype=float)
         spacing = tuple(float(length) for length in facts["spacing_mm"])
-        files = tuple(str(source / file) for file in facts["files"])
+        files = tuple(os.path.join(source, file) for file in facts["files"])
         identity = {str(key): str(value) for key, value in facts["identity"].items()}
         notes = tuple(str(note) for note in facts["notes"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError):
