@@ -1,9 +1,10 @@
 """Intervals over patients, against the normal theory and by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from utils.statistics import bootstrap_interval, paired_gain, with_interval
+from utils.statistics import bootstrap_interval, nested_intervals, paired_gain, with_interval
 
 
 def test_agrees_with_the_normal_interval_on_many_patients():
@@ -38,3 +39,12 @@ def test_a_gain_that_all_patients_share_is_certain():
 def test_as_text():
     assert with_interval([0.8, 0.9], digits=2) == "0.85 (0.80 to 0.90)"
     assert with_interval([np.nan]) == "undefined"
+
+
+def test_nested_intervals_hold_each_group():
+    table = pd.DataFrame(
+        {"method": ["a", "a", "b"], "lung": ["left", "left", "left"], "hd95": [1.0, 3.0, 5.0]}
+    )
+    numbers = nested_intervals(table, ["method", "lung"], ["hd95"])
+    assert numbers["a"]["left"]["hd95"] == {"mean": 2.0, "low": 1.0, "high": 3.0}
+    assert numbers["b"]["left"]["hd95"]["mean"] == 5.0

@@ -155,6 +155,12 @@ def report_numbers(slices, patients, history, settings, dataset):
         "training": {"epochs": len(history), "best_epoch": int(best["epoch"])},
         "settings": dataclasses.asdict(settings),
     }
+    return numbers | part_numbers(slices, patients)
+
+
+def part_numbers(slices, patients):
+    """Scores of each part (train, validation, test) from both tables, as a nested dict."""
+    numbers = {}
     for part, group in patients.groupby("split"):
         of_part = slices[slices["split"] == part]
         numbers[part] = {

@@ -37,3 +37,20 @@ def with_interval(values, digits=3):
     if np.isnan(mean):
         return "undefined"
     return f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def nested_intervals(table, groups, scores):
+    """Mean, low and high of each score in each group, nested by the groups' columns.
+
+    table : one row a patient and group. Returns a dict for `figures.save_numbers`:
+    `{"network": {"left": {"hd95": {"mean": …, "low": …, "high": …}}}}`.
+    """
+    numbers = {}
+    for keys, rows in table.groupby(list(groups), sort=False):
+        inner = numbers
+        for key in keys:
+            inner = inner.setdefault(key, {})
+        for score in scores:
+            mean, low, high = bootstrap_interval(rows[score])
+            inner[score] = {"mean": mean, "low": low, "high": high}
+    return numbers
