@@ -14,7 +14,7 @@ LATEX     := latexmk texlive-latex-extra texlive-science texlive-fonts-recommend
              texlive-extra-utils poppler-utils
 
 .PHONY: help setup phantom data run app report bench test test-unit test-notebooks test-browser test-report fuzz \
-        notebooks lint format clean clean-all
+        docs notebooks lint format clean clean-all
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -72,7 +72,15 @@ test-report: $(INSTALLED)  ## build the report from invented numbers (needs LaTe
 fuzz: $(INSTALLED)  ## feed the loader thousands of broken files
 	$(PY) -m tests.fuzz_dicom --seconds 100
 
+docs: $(INSTALLED)  ## the docstrings of utils as pages: build/docs/index.html
+	@rm -rf docs/modules
+	@$(PY) -m sphinx.ext.apidoc -q -e -T -o docs/modules utils
+	@$(PY) -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "docs: build/docs/index.html"
+
 bench: $(INSTALLED)  ## timings against peers, side by side, into benchmarks/results
+	$(PY) -m benchmarks.loading_speed
+	$(PY) -m benchmarks.alignment_faults
 	$(PY) -m benchmarks.viewer_speed
 
 notebooks: phantom  ## execute the committed notebooks in place
@@ -84,7 +92,7 @@ format: $(INSTALLED)  ## let ruff put code and notebooks in order
 	$(PY) -m ruff format .
 
 clean:  ## delete what was computed; data sets stay
-	rm -rf build figures/*/*.pdf figures/*/*.json figures/*/*.tex data/*/derived .pytest_cache .ruff_cache
+	rm -rf build docs/modules figures/*/*.pdf figures/*/*.json figures/*/*.tex data/*/derived .pytest_cache .ruff_cache
 
 clean-all: clean  ## also delete the embedded data set and the environment
 	rm -rf data/phantom .venv *.egg-info

@@ -175,7 +175,7 @@ def outside_disc(matrix):
 
 
 def write_case(patient, images_folder, segmentations_folder):
-    """Write one patient: Case_NNN/*.dcm, then Case_NNN_seg.npz. Returns the case's name.
+    """Write one patient: its slices in Case_NNN/, then Case_NNN_seg.npz. Returns the case's name.
 
     The mask comes last and whole, so a case that has it is complete.
     """

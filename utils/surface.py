@@ -8,7 +8,7 @@ doi 10.1002/mp.13141) scored each lung by its Dice coefficient, its mean surface
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from utils.lungs import LEFT, RIGHT, bounding_box
 
@@ -54,7 +54,7 @@ def surface_metrics(prediction, truth, spacing, tolerance=TOLERANCE):
     if not len(points[0]) or not len(points[1]):
         diagonal = float(np.linalg.norm(np.array(truth.shape) * spacing))
         return dict(zip(names, (diagonal, diagonal, diagonal, 0.0), strict=True))
-    distances = [cKDTree(to).query(points_from)[0] for points_from, to in (points, points[::-1])]
+    distances = [KDTree(to).query(points_from)[0] for points_from, to in (points, points[::-1])]
     percentiles = [float(np.percentile(d, 95)) for d in distances]
     near = sum(int((d <= tolerance).sum()) for d in distances)
     return {
