@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from dicom_factory import set_pixels, write_series
 
 from utils.alignment import (
     check_case,
@@ -111,6 +112,27 @@ def test_training_needs_good_verdicts(chest, dataset):
 def test_command_line_without_a_data_set(capsys):
     assert main(["no such data set"]) == 1
     assert "There is no data set" in capsys.readouterr().err
+
+
+def test_command_line_prints_the_table_and_fails_for_a_bad_case(chest, dataset, tmp_path, capsys):
+    hu, mask = chest
+    folder = tmp_path / "data/mini"
+    (folder / "Segmentations").mkdir()
+
+    def edit(slice_of_chest, k):
+        set_pixels(slice_of_chest, hu[k].astype(int) + 1024)
+
+    for name, masks in (("Case_000", mask), ("Case_001", mask[::-1])):
+        write_series(folder / "Images" / name, len(hu), edit)
+        np.savez_compressed(folder / "Segmentations" / f"{name}_seg.npz", masks=masks)
+    assert main(["mini"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Case_000  aligned  (contrast ")
+    assert lines[1].startswith("Case_001  reversed  (contrast ")
+    assert "to correct: flip slices" in lines[1]
+    (folder / "Segmentations" / "Case_001_seg.npz").unlink()
+    assert main(["mini"]) == 1
+    assert "Case_001 has an image but no mask" in capsys.readouterr().err
 
 
 @pytest.mark.real_data
