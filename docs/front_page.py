@@ -1,0 +1,109 @@
+"""What the README shows: an animation, a picture of each notebook, the table of results.
+
+python -m docs.front_page      after `make run` and `make notebooks`: make all three again
+"""
+
+import base64
+import io
+import json
+import re
+
+import numpy as np
+from PIL import Image
+
+from utils.masks import load_masks
+from utils.viewer import animation
+from utils.volumes import load_cases
+from utils.workspace import REPOSITORY, derived_folder, figures_folder, shown, write_json
+
+FOLDER = REPOSITORY / "figures" / "readme"
+RESULTS = FOLDER / "results.json"  # committed: what the table was made from
+MOST_BYTES = 3_000_000  # of the animation
+THUMBNAIL = 360  # px wide
+TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
+ROWS = {  # path into results.json -> first columns of the row
+    ("phantom", "test"): "12 **synthetic** patients, 4 unseen | default preset, network alone",
+    ("phantom", "postprocessed.test"): "the same | post-processed",
+    ("lctsc", "leave_one_out"): "4 real patients of LCTSC, each unseen once | `best` preset",
+}
+PUBLISHED = """\
+| *Published:* LCTSC, between clinicians ([Yang 2018](https://doi.org/10.1002/mp.13141)) | \
+ | | 0.956 left, 0.955 right | |
+| *Published:* first report, on 4 of 12 patients it also chose by | U-Net, β 0.7 | most above 0.95 \
+| 0 | many |
+"""
+
+
+def table(results):
+    """The README's table of results, as Markdown.
+
+    results : nested dict of `metrics.json` files by data set; rows without results are left out.
+    """
+    lines = [
+        "| tested on | by | DSC of lung slices | worst lung slice | 3-D DSC | lung-free slices "
+        "with a lung |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (dataset, path), first in ROWS.items():
+        scores = results.get(dataset, {})
+        for key in path.split("."):
+            scores = scores.get(key, {})
+        if scores:
+            lines.append(
+                f"| {first} | {scores['dsc_lung_slices']:.3f} | {scores['worst_lung_slice']:.3f} "
+                f"| {scores['dsc_3d']['mean']:.3f} | {scores['hallucinated_slices']} of "
+                f"{scores['lung_free_slices']} |"
+            )
+    return "\n".join(lines) + "\n" + PUBLISHED.replace(" |  |", " | |")
+
+
+def write_table(readme, results):
+    """Put the table between its two marks in the README."""
+    text = readme.read_text()
+    readme.write_text(TABLE.sub(lambda mark: mark[1] + table(results) + mark[2], text))
+
+
+def first_test_patient():
+    """(volume, truth, prediction) of the phantom's first test patient, from the last run."""
+    run = derived_folder("phantom") / "runs" / "quick"
+    name = json.loads((run / "split.json").read_text())["test"][0]
+    with np.load(run / "predictions" / f"{name}.npz", allow_pickle=False) as archive:
+        prediction = archive["masks"]
+    return load_cases("phantom")[name], load_masks("phantom")[name], prediction
+
+
+def thumbnails(notebook):
+    """The widest picture that a notebook shows, small; None when it shows none."""
+    best = None
+    for cell in json.loads(notebook.read_text())["cells"]:
+        for output in cell.get("outputs", []):
+            encoded = output.get("data", {}).get("image/png")
+            if encoded:
+                picture = Image.open(io.BytesIO(base64.b64decode("".join(encoded))))
+                if best is None or picture.height > best.height:
+                    best = picture.convert("RGB")
+    if best is None:
+        return None
+    height = round(best.height * THUMBNAIL / best.width)
+    return best.resize((THUMBNAIL, height), Image.Resampling.LANCZOS)
+
+
+def main():
+    """Make everything again."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results["phantom"] = json.loads((figures_folder("phantom") / "metrics.json").read_text())
+    write_json(RESULTS, results)
+    write_table(REPOSITORY / "README.md", results)
+    for notebook in sorted((REPOSITORY / "notebooks").glob("0*.ipynb")):
+        picture = thumbnails(notebook)
+        if picture:
+            picture.save(FOLDER / f"{notebook.stem}.png", optimize=True)
+    volume, truth, prediction = first_test_patient()
+    file = FOLDER / "overlay.gif"
+    animation(file, volume, truth, prediction)
+    print(f"{shown(file)}: {file.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

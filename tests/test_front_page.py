@@ -1,0 +1,68 @@
+"""The README: its links lead somewhere, its commands exist, its table is the one exported."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from docs import front_page
+from utils.workspace import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text()
+BLOCKS = re.findall(r"```\n(.*?)```", README, re.DOTALL)
+
+
+def test_every_link_leads_to_a_file():
+    for name in ("README.md", "CONTRIBUTING.md", "data/README.md", "figures/README.md"):
+        page = REPOSITORY / name
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{name}: {target}"
+
+
+def test_every_make_target_and_module_exists():
+    named = set(
+        re.findall(r"make ([a-z-]+)", README + (REPOSITORY / "CONTRIBUTING.md").read_text())
+    )
+    made = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    assert named and named <= made
+    modules = set(re.findall(r"-m (utils\.\w+)", README))
+    assert modules
+    for module in modules:
+        assert find_spec(module), module
+
+
+@pytest.mark.parametrize("module", sorted(set(re.findall(r"-m (utils\.\w+)", README))))
+def test_every_module_says_how_it_is_used(module):
+    if module == "utils.phantom":
+        pytest.skip("takes no arguments; `make phantom` runs it")
+    shown = subprocess.run(
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "usage" in shown.stdout
+
+
+def test_the_table_is_made_from_the_committed_results():
+    results = json.loads(front_page.RESULTS.read_text())
+    assert front_page.table(results) in README
+
+
+def test_a_changed_result_changes_the_table(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n")
+    scores = {"dsc_lung_slices": 0.5, "worst_lung_slice": 0.25, "dsc_3d": {"mean": 0.75}}
+    scores |= {"hallucinated_slices": 3, "lung_free_slices": 9}
+    front_page.write_table(page, {"phantom": {"test": scores}})
+    text = page.read_text()
+    assert "| 0.500 | 0.250 | 0.750 | 3 of 9 |" in text
+    assert "old" not in text and text.startswith("before\n") and text.endswith("after\n")
+
+
+def test_the_pictures_are_small():
+    pictures = sorted((REPOSITORY / "figures" / "readme").glob("*.*"))
+    assert (REPOSITORY / "figures" / "readme" / "overlay.gif") in pictures
+    assert (REPOSITORY / "figures" / "readme" / "overlay.gif").stat().st_size <= 3e6
+    assert sum(file.stat().st_size for file in pictures) < 5e6
