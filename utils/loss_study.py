@@ -1,11 +1,10 @@
 """Which loss learns best? The same small training with one thing changed at a time."""
 
-import contextlib
 import dataclasses
-import io
 
 import pandas as pd
 import torch
+from IPython.utils.capture import capture_output
 from tqdm.auto import tqdm
 
 from utils import training
@@ -79,8 +78,8 @@ def run_study(configurations, seeds, pairs, split, folder, base=SMALL):
 
 
 def _trained(settings, split, sets, run):
-    """The trained model; None when training diverged. Its epochs are not printed."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    """The trained model; None when training diverged. Its epochs and bars are not shown."""
+    with capture_output():
         try:
             return training.train(settings, split, *sets, run)[0]
         except InputError:

@@ -90,7 +90,7 @@ def doubt_maps(examples):
         picture = axes[1, column].imshow(doubt, cmap="magma", vmin=0, vmax=1)
         axes[1, column].set(xticks=[], yticks=[])
         axes[1, column].grid(False)
-    figure.colorbar(picture, ax=axes[1], label="doubt / bits", fraction=0.03)
+    figure.colorbar(picture, ax=axes, label="doubt / bits", fraction=0.03)
     axes[0, 0].set_ylabel("truth blue, prediction orange")
     axes[1, 0].set_ylabel("uncertainty")
     return figure
