@@ -4,8 +4,8 @@
     python -m benchmarks.training_speed --sizes 128 512 --widths 16 64 --device cuda
 
 Each way has a process of its own, and they take turns step by step, so that whatever else the
-machine does meets them alike; medians are printed. MONAI is left out where it is not installed; it belongs into an
-environment of its own, with the torch of this one:
+machine does meets them alike; medians are printed. MONAI is left out where it is not installed;
+it belongs into an environment of its own, with the torch of this one:
 
     python -m venv --system-site-packages build/monai
     build/monai/bin/pip install monai==1.6.1 torch==2.13.0
