@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from matplotlib import pyplot as plt
 from utils import evaluation, figures, report
 from utils.errors import InputError
 from utils.settings import preset
+from utils.statistics import nested_intervals
 
 if not shutil.which("latexmk"):
     pytest.skip(f"no LaTeX here: apt-get install {report.PACKAGES}", allow_module_level=True)
@@ -34,7 +36,13 @@ def exported(tmp_path, monkeypatch):
     history = pd.DataFrame({"epoch": [1, 2], "validation_loss": [0.5, 0.25]})
     patients = evaluation.patient_metrics(slices)
     numbers = evaluation.report_numbers(slices, patients, history, preset("quick"), "phantom")
-    figures.save_numbers("phantom", {"run": "quick", "parameters": 1} | numbers)
+    numbers |= {"run": "quick", "parameters": 1}
+    numbers["postprocessed"] = evaluation.part_numbers(slices, patients)
+    scores = dict.fromkeys(("dsc", "hd95", "msd", "surface_dice"), 0.5)
+    rows = product(("threshold", "network", "postprocessed"), ("both", "right", "left"))
+    challenge = pd.DataFrame([{"method": method, "lung": lung, **scores} for method, lung in rows])
+    numbers["challenge"] = nested_intervals(challenge, ["method", "lung"], list(scores))
+    figures.save_numbers("phantom", numbers)
     for name in report.used_figures():
         figures.save(figures.new_figure()[0], name, "phantom")
     plt.close("all")
