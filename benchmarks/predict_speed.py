@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from utils.dataset import resample, to_unit_range
 from utils.dicom import read_series
-from utils.predict import load_model, segment
+from utils.predict import load_model, logits_of, segment
 from utils.workspace import REPOSITORY, write_json
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "predict_speed.json"
@@ -33,7 +33,7 @@ def plain_loop(model, hu, settings):
     found = 0
     for slice_ in hu:
         image = resample(torch.from_numpy(slice_.copy())[None], settings.image_size)
-        logits = model(to_unit_range(image, settings.window)[:, None])
+        logits = logits_of(model, to_unit_range(image, settings.window)[:, None], settings)
         logits = F.interpolate(logits, hu.shape[1:], mode="bilinear", align_corners=False)
         found += int((torch.sigmoid(logits) > 0.5).sum())
     return found

@@ -61,6 +61,22 @@ def test_the_mask_lies_where_the_lung_is(scan, batch_size):
     assert mask.sum() == pytest.approx(truth.sum(), rel=0.02)
 
 
+class LeftHalf(Threshold):
+    """Draws the left half of the image, whatever is on it: as blind to mirroring as can be."""
+
+    def forward(self, x):
+        logits = torch.full_like(x, -1)
+        logits[..., : x.shape[3] // 2] = 3
+        return logits
+
+
+def test_a_network_trained_on_mirrored_slices_is_asked_twice(scan):
+    images = torch.zeros(1, 1, 4, 4)
+    once = predict.logits_of(LeftHalf(), images, SETTINGS)
+    twice = predict.logits_of(LeftHalf(), images, Settings(flip_columns=True))
+    assert once[0, 0, 0].tolist() == [3, 3, -1, -1] and (twice == 1).all()
+
+
 def test_kept_predictions_are_taken_only_for_the_same_weights_and_voxels(scan, tmp_path):
     hu, truth = scan
     weights = tmp_path / "model.safetensors"

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.dataset import resample, to_unit_range
+from utils.predict import logits_of
 
 
 def reliability(probabilities, truth, bins=10):
@@ -60,7 +61,7 @@ def slice_probabilities(model, hu, settings):
     slices = resample(torch.from_numpy(np.array(hu)), settings.image_size)
     images = to_unit_range(slices, settings.window)[:, None].to(device)
     logits = F.interpolate(
-        model(images).float(), size=hu.shape[1:], mode="bilinear", align_corners=False
+        logits_of(model, images, settings), size=hu.shape[1:], mode="bilinear", align_corners=False
     )
     return torch.sigmoid(logits)[:, 0].cpu().numpy()
 

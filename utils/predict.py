@@ -51,10 +51,25 @@ def segment(model, hu, settings, batch_size=16):
         images = to_unit_range(resample(slices, settings.image_size), settings.window)[:, None]
         images = images.to(device, memory_format=torch.channels_last)
         logits = F.interpolate(
-            model(images).float(), size=hu.shape[1:], mode="bilinear", align_corners=False
+            logits_of(model, images, settings),
+            size=hu.shape[1:],
+            mode="bilinear",
+            align_corners=False,
         )
         mask[start : start + batch_size] = (logits[:, 0] > 0).cpu().numpy()
     return mask
+
+
+def logits_of(model, images, settings):
+    """Logits of a batch, float32; [n, 1, h, w] -> [n, 1, h, w].
+
+    A network that was trained on mirrored slices is asked for the mirrored slice too, and the
+    mean of both answers is taken: chance errors of the two differ, the lungs are the same.
+    """
+    logits = model(images).float()
+    if settings.flip_columns:
+        logits = (logits + model(images.flip(3)).float().flip(3)) / 2
+    return logits
 
 
 def segment_cases(model, pairs, settings, run_folder):
