@@ -137,7 +137,7 @@ def case_folders(folder):
 
 
 def _is_dicom(file):
-    """Whether a file has the mark of DICOM (PS3.10, 7.1), which a README beside the cases has not."""
+    """Whether a file has the mark of DICOM (PS3.10, 7.1); a README has not."""
     try:
         with file.open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
