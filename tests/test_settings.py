@@ -18,6 +18,12 @@ def test_the_coursework_preset_is_the_first_report():
     assert (report.dropout, report.width * 2 ** (report.levels - 1)) == (0.5, 128)
 
 
+def test_settings_of_an_older_run_can_be_read():
+    """Fields that it did not know take the values that it ran with."""
+    old = from_json('{"window": [-1000, 400], "width": 8}')
+    assert (old.width, old.classes, old.loss, old.optimiser) == (8, 1, "combined", "adam")
+
+
 def test_a_preset_with_changes_and_an_unknown_one():
     assert preset("quick", epochs=2).epochs == 2
     with pytest.raises(InputError, match="no preset 'quik'; choose one of quick, coursework"):

@@ -1,6 +1,7 @@
 """The loop: it learns, repeats itself, keeps its best weights, and trusts no file."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from utils.errors import InputError
 from utils.evaluation import dsc
 from utils.losses import CombinedLoss
 from utils.settings import Settings
-from utils.trainer import best_epoch, has_stalled
+from utils.trainer import best_epoch, has_stalled, stop_if_diverged
 from utils.unet import build_unet
 from utils.weights import begin_with
 
@@ -123,6 +124,20 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, damage):
     assert file.exists()
 
 
+def test_an_exploding_loss_is_told_although_it_is_a_number():
+    row = {"epoch": 3, "train_loss": 12.0, "validation_loss": 1.0}
+    with pytest.raises(InputError, match=r"epoch 3: the training loss is 12.*Try .* such as 0\.01"):
+        stop_if_diverged(row, replace(TINY, learning_rate=0.1))
+    stop_if_diverged(row | {"train_loss": 0.9, "validation_loss": 40.0}, TINY)  # one odd epoch
+
+
+@pytest.mark.parametrize("gone", ["nan", "inf"])
+def test_a_loss_that_is_no_number_is_told(gone):
+    row = {"epoch": 2, "train_loss": 0.5, "validation_loss": float(gone)}
+    with pytest.raises(InputError, match="diverged in epoch 2"):
+        stop_if_diverged(row, TINY)
+
+
 class Killed(Exception):
     """Stands in for a signal in the middle of a run."""
 
@@ -164,7 +179,7 @@ def test_early_stopping_looks_at_validation(sets, tmp_path):
     """Where the validation's truth is turned round, to learn is to become worse."""
     settings = Settings(**{**TINY.__dict__, "early_stopping": 2})
     inverted = copy.copy(sets[1])
-    inverted.truth = 1 - sets[1].truth
+    inverted.truth = 255 - sets[1].truth
     history = training.train(settings, SPLIT, sets[0], inverted, tmp_path)[1]
     assert len(history) < 12
     assert len(history) - (history["validation_loss"].idxmin() + 1) == 2

@@ -1,0 +1,45 @@
+"""The benchmark's peers do what they are said to do: same pixels, same network, same steps."""
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.full_job import activation_bytes, floating_point_operations
+from benchmarks.training_peers import Items, Slices, ours, plain
+from benchmarks.training_speed import endless, inference, training_step
+from utils.unet import UNet
+
+CPU = torch.device("cpu")
+
+
+def test_both_data_paths_hand_out_the_same_pixels():
+    gathered, single = Slices(4, 16), Items(4, 16)
+    images, truths = gathered.__getitems__([2, 0])
+    for row, item in enumerate((2, 0)):
+        image, truth = single[item]
+        torch.testing.assert_close(images[row], image)
+        assert torch.equal(truths[row], truth)
+    assert 0 < truths.mean() < 1
+
+
+@pytest.mark.parametrize("make", [ours, plain])
+def test_a_step_is_timed_in_its_parts_and_learns(make):
+    torch.manual_seed(0)
+    way = make(16, 4, 2, CPU)
+    stream, before = endless(way), way.model.last.weight.clone()
+    parts = [training_step(way, stream) for _ in range(6)]  # more than one pass over the data
+    assert all(len(seconds) == 4 and min(seconds) > 0 for seconds in parts)
+    assert not torch.equal(way.model.last.weight, before)
+    assert inference(way, stream) > 0
+
+
+def test_the_roofline_by_hand():
+    # the first convolution: 2 · 9 · 1 · 4 operations a pixel, forward and for its weights
+    # (its input needs no gradient); everything else scales with the pixels too
+    small, large = (floating_point_operations(size, 4) for size in (16, 32))
+    assert large == pytest.approx(4 * small)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        UNet(4, 4)(torch.zeros(1, 1, 16, 16))
+    assert 2 * counter.get_total_flops() < small < 3 * counter.get_total_flops()
+    assert activation_bytes(32, 4, 2) == 4 * activation_bytes(16, 4, 2)
+    assert activation_bytes(16, 4, 4) == 2 * activation_bytes(16, 4, 2)
