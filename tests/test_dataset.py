@@ -91,6 +91,24 @@ def test_items_know_their_case_and_slice():
     assert truth[0, :, 0].tolist() == [1, 1, 0, 0]
 
 
+def test_long_cases_keep_their_order():
+    """More slices than are resampled at once, and not a multiple of them."""
+    hu = np.arange(37, dtype=np.int16)[:, None, None] * np.ones((1, 8, 8), np.int16)
+    masks = (hu % 2).astype(np.uint8)
+    dataset = SliceDataset({"a": (hu, masks), "b": (hu + 100, masks)}, ["b", "a"], 4, (0, 1))
+    expected = [*range(100, 137), *range(37)]
+    assert dataset.hu[:, 2, 1].tolist() == expected
+    assert dataset.truth[:, 3, 3].tolist() == [255 * (value % 2) for value in expected]
+
+
+def test_the_set_can_be_moved_and_the_first_stays():
+    dataset = SliceDataset(pairs(), ["Case_000"], 4, (-1000, 1000))
+    moved = dataset.to("meta")
+    assert moved.hu.device.type == moved.truth.device.type == "meta"
+    assert dataset.hu.device.type == "cpu" and len(moved) == len(dataset) == 3
+    assert dataset.nbytes == 3 * 4 * 4 * 3  # two bytes of HU and one of mask
+
+
 def test_a_batch_is_gathered_at_once_and_is_the_same_item_by_item():
     dataset = SliceDataset(pairs(), ["Case_000", "Case_001"], 4, (-1000, 1000))
     images, truths = next(iter(batches(dataset, 5)))

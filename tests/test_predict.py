@@ -190,6 +190,14 @@ class TestCommandLine:
         assert not (tmp_path / "out").exists()
 
 
+def test_a_licence_beside_the_cases_does_not_make_them_one_series(cases, tmp_path):
+    shutil.copytree(cases / "Images", tmp_path / "in")
+    (tmp_path / "in/LICENSE").write_text("CC BY 4.0, " * 40)
+    names = [folder.name for folder in predict.case_folders(tmp_path / "in")]
+    assert names == ["Case_000", "Case_001"]
+    assert predict.case_folders(tmp_path / "in/Case_001") == [tmp_path / "in/Case_001"]
+
+
 def test_a_folder_without_model_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"holds no model, expected model\.safetensors"):
         predict.load_model(tmp_path)

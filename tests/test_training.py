@@ -179,7 +179,7 @@ def test_early_stopping_looks_at_validation(sets, tmp_path):
     """Where the validation's truth is turned round, to learn is to become worse."""
     settings = Settings(**{**TINY.__dict__, "early_stopping": 2})
     inverted = copy.copy(sets[1])
-    inverted.truth = 1 - sets[1].truth
+    inverted.truth = 255 - sets[1].truth
     history = training.train(settings, SPLIT, sets[0], inverted, tmp_path)[1]
     assert len(history) < 12
     assert len(history) - (history["validation_loss"].idxmin() + 1) == 2

@@ -96,13 +96,15 @@ class SliceDataset(Dataset):
         self.index = [(name, z) for name in names for z in range(len(pairs[name][0]))]
         self.hu = torch.empty(len(self.index), size, size, dtype=torch.int16)
         self.truth = torch.empty(len(self.index), size, size, dtype=torch.uint8)
-        start = 0
+        item = 0
         for name in tqdm(names, desc="resampling", unit="case", leave=False):
-            hu, mask = (torch.from_numpy(np.array(array)) for array in pairs[name])
-            stop = start + len(hu)
-            self.hu[start:stop] = resample(hu, size).round()
-            self.truth[start:stop] = (255 * resample(mask, size)).round()
-            start = stop
+            hu, mask = pairs[name]
+            for first in range(0, len(hu), 16):  # few at a time: floats take twice the room
+                some = slice(first, first + 16)
+                slices, masks = (torch.from_numpy(np.array(array[some])) for array in (hu, mask))
+                here = slice(item, item := item + len(slices))
+                self.hu[here] = resample(slices, size).round()
+                self.truth[here] = (255 * resample(masks, size)).round()
 
     def __len__(self):
         return len(self.index)

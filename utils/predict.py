@@ -131,9 +131,18 @@ def case_folders(folder):
         folder = folder / "Images"
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     subfolders = [entry for entry in entries if entry.is_dir()]
-    if any(entry.is_file() for entry in entries) or not subfolders:
+    if not subfolders or any(_is_dicom(entry) for entry in entries if entry.is_file()):
         return [folder]  # an empty one is refused by the loader, which says why
     return subfolders
+
+
+def _is_dicom(file):
+    """Whether a file has the mark of DICOM (PS3.10, 7.1); a README has not."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def predict_series(folder, out, model, settings):
