@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from utils.dataset import Split, batches, to_unit_range
+from utils.dataset import Split, to_unit_range
 from utils.errors import InputError
 from utils.images import patient_of
 
@@ -17,6 +17,7 @@ def split_by_patient(names, test, seed, validation=0.2):
     others, which choose the epoch. At least one patient each. Returns a Split of names;
     InputError for fewer than three patients.
     """
+    names = sorted(names)
     patients = sorted({patient_of(name) for name in names})
     if len(patients) < 3:
         raise InputError(
@@ -32,7 +33,7 @@ def split_by_patient(names, test, seed, validation=0.2):
         "train": shuffled[n_test + n_validation :],
     }
     return Split(
-        **{part: tuple(n for n in sorted(names) if patient_of(n) in p) for part, p in parts.items()}
+        **{part: tuple(n for n in names if patient_of(n) in p) for part, p in parts.items()}
     )
 
 

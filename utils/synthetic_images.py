@@ -105,7 +105,7 @@ def framed(shadow, spacing, field, size, shift):
     zoom = torch.diag(field / extent)
     affine = torch.cat([zoom, torch.tensor(shift)[:, None]], 1)[None].float()
     grid = F.affine_grid(affine, (1, len(shadow), size, size), align_corners=False)
-    cut = F.grid_sample(shadow[None], grid, "bicubic", "border", align_corners=False)
+    cut = F.grid_sample(shadow[None], grid, "bicubic", "zeros", align_corners=False)
     return cut[0].clamp_(min=0).numpy()
 
 
