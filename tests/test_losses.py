@@ -5,7 +5,16 @@ import math
 import pytest
 import torch
 
-from utils.losses import CombinedLoss, scaled_threshold, soft_dice
+from utils.errors import InputError
+from utils.losses import (
+    CombinedLoss,
+    LabelLoss,
+    from_settings,
+    scaled_threshold,
+    soft_dice,
+    two_sided_dice,
+)
+from utils.settings import Settings
 
 
 def maps(*values):
@@ -81,3 +90,37 @@ def test_loss_has_the_right_gradient():
 def test_threshold_scales_with_area():
     assert scaled_threshold(1310, 512, 512) == 1310
     assert scaled_threshold(1310, 256, 256) == pytest.approx(327.5)
+
+
+def test_label_loss_by_hand():
+    # two pixels, three classes; softmax of logits log(1, 2, 1) and log(6, 1, 1)
+    p = torch.tensor([[0.25, 0.5, 0.25], [0.75, 0.125, 0.125]])
+    logits, labels = p.log().T.reshape(1, 3, 1, 2), torch.tensor([1, 0]).view(1, 1, 1, 2)
+    entropy = -(math.log(0.5) + math.log(0.75)) / 2
+    dice = [
+        2 * 0.75 / (0.25**2 + 0.75**2 + 1),
+        2 * 0.5 / (0.5**2 + 0.125**2 + 1),
+        0.0,  # class 2 is nowhere, but found a little
+    ]
+    value = LabelLoss(beta=0.4)(logits, labels)
+    assert value.item() == pytest.approx(0.4 * entropy + 0.6 * (1 - sum(dice) / 3), abs=1e-5)
+    # with the threshold that little is forgiven
+    value = LabelLoss(beta=0.4, dsc_threshold=1)(logits, labels)
+    assert value.item() == pytest.approx(0.4 * entropy + 0.6 * (1 - (sum(dice) + 1) / 3), abs=1e-5)
+
+
+def test_two_sided_dice_by_hand():
+    p, y = maps(0.8, 0.4, 0.2), maps(1.0, 0.0, 0.0)
+    # 0.8 / (0.8 + 0.4 + 0.2 + 1) + (0.6 + 0.8) / (0.2 + 0.6 + 0.8 + 2)
+    assert two_sided_dice(p, y).item() == pytest.approx(0.8 / 2.4 + 1.4 / 3.6, abs=1e-5)
+    perfect = two_sided_dice(torch.cat([y, 0 * y]), torch.cat([y, 0 * y]))
+    assert perfect.tolist() == pytest.approx([1, 1.5], abs=1e-5)
+
+
+def test_the_loss_that_settings_name():
+    found = from_settings(Settings(beta=0.3, image_size=256, dsc_threshold=1310))
+    assert (type(found), found.beta, found.dsc_threshold) == (CombinedLoss, 0.3, 327.5)
+    found = from_settings(Settings(classes=3, loss="two_sided"))
+    assert type(found) is LabelLoss and found.two_sided
+    with pytest.raises(InputError, match="no loss 'two_sided' for classes = 1"):
+        from_settings(Settings(loss="two_sided"))

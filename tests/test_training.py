@@ -1,5 +1,7 @@
 """The loop: it learns, repeats itself, keeps its best weights, and trusts no file."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,11 +10,13 @@ from safetensors.torch import save_file
 
 from utils import training
 from utils.dataset import SliceDataset, Split, batches
+from utils.epoch import measure
 from utils.errors import InputError
 from utils.evaluation import dsc
 from utils.losses import CombinedLoss
 from utils.settings import Settings
 from utils.unet import build_unet
+from utils.weights import begin_with
 
 SPLIT = Split(("Case_000",), ("Case_001",), ("Case_002",))
 TINY = Settings(image_size=32, width=4, levels=3, epochs=12, batch_size=2, dsc_threshold=0)
@@ -50,7 +54,7 @@ def test_it_learns_and_writes_a_run(sets, tmp_path, capsys):
 def test_the_kept_weights_are_those_of_the_best_epoch(sets, tmp_path):
     model, history = training.train(TINY, SPLIT, *sets, tmp_path)
     loss = CombinedLoss(TINY.beta, 0)
-    measured = training.run_epoch(model, batches(sets[1], 4), loss)
+    measured = measure(model, batches(sets[1], 4), loss)
     assert measured["loss"] == pytest.approx(history["validation_loss"].min(), abs=1e-6)
 
 
@@ -79,7 +83,7 @@ def test_a_finished_run_is_taken_only_for_the_same_settings_and_data(sets, tmp_p
 
 def test_divergence_is_told_and_leaves_no_weights(sets, tmp_path):
     wild = Settings(**{**TINY.__dict__, "learning_rate": 1e30})
-    with pytest.raises(InputError, match="training has diverged"):
+    with pytest.raises(InputError, match="diverged in epoch 1"):
         training.train(wild, SPLIT, *sets, tmp_path)
     assert not (tmp_path / "model.safetensors").exists()
 
@@ -92,7 +96,7 @@ def test_epoch_metrics_by_hand(sets):
     with torch.no_grad():
         predicted = model(images) > 0
     lung = truths.flatten(1).any(1)
-    measured = training.run_epoch(model, batches(sets[1], 5), loss)
+    measured = measure(model, batches(sets[1], 5), loss)
     assert measured["accuracy"] == pytest.approx((predicted == truths.bool()).float().mean().item())
     expected = dsc(predicted[:, 0], truths[:, 0])[lung].mean().item()
     assert measured["dsc"] == pytest.approx(expected)
@@ -116,3 +120,65 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, damage):
     with pytest.raises(InputError, match="does not hold the weights of this U-Net"):
         training.load_weights(build_unet(TINY), file)
     assert file.exists()
+
+
+class Killed(Exception):
+    """Stands in for a signal in the middle of a run."""
+
+
+@pytest.mark.parametrize("changes", [{}, {"optimiser": "rmsprop", "schedule": "plateau"}])
+def test_a_run_that_was_cut_off_ends_as_an_unbroken_one(sets, tmp_path, changes, capsys):
+    settings = Settings(**{**TINY.__dict__, "epochs": 5, "noise": 0.1, "rotate": 10, **changes})
+    _, unbroken = training.train(settings, SPLIT, *sets, tmp_path / "a")
+
+    def cut(history):
+        if len(history) in (1, 3):
+            raise Killed
+
+    for _ in range(3):
+        try:
+            torch.rand(7)  # chance that something else takes must not matter
+            _, broken = training.train(settings, SPLIT, *sets, tmp_path / "b", on_epoch=cut)
+        except Killed:
+            assert not (tmp_path / "b/model.safetensors").exists()
+    columns = [name for name in unbroken if name != "seconds"]
+    pd.testing.assert_frame_equal(broken[columns], unbroken[columns])
+    for name in ("model.safetensors", "last.safetensors"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert not (tmp_path / "b/checkpoint.safetensors").exists()
+    assert "going on after epoch 3" in capsys.readouterr().out
+
+
+def test_early_stopping_by_hand():
+    history = [
+        {"epoch": n, "validation_loss": loss}
+        for n, loss in enumerate([0.9, 0.5, 0.6, 0.5, 0.7], start=1)
+    ]
+    assert training.best_epoch(history) == 2  # the earliest of equals
+    assert not training.has_stalled(history[:3], 2) and training.has_stalled(history[:4], 2)
+    assert not training.has_stalled(history, 0) and not training.has_stalled([], 1)
+
+
+def test_early_stopping_looks_at_validation(sets, tmp_path):
+    """Where the validation's truth is turned round, to learn is to become worse."""
+    settings = Settings(**{**TINY.__dict__, "early_stopping": 2})
+    inverted = copy.copy(sets[1])
+    inverted.truth = 1 - sets[1].truth
+    history = training.train(settings, SPLIT, sets[0], inverted, tmp_path)[1]
+    assert len(history) < 12
+    assert len(history) - (history["validation_loss"].idxmin() + 1) == 2
+    assert history["train_loss"].is_monotonic_decreasing
+
+
+def test_starting_from_the_weights_of_another_run(sets, tmp_path):
+    training.train(TINY, SPLIT, *sets, tmp_path / "a")
+    frozen = Settings(**{**TINY.__dict__, "learning_rate": 1e-12, "epochs": 1})
+    start = tmp_path / "a/model.safetensors"
+    _, nothing = training.train(frozen, SPLIT, *sets, tmp_path / "b")
+    _, tuned = training.train(frozen, SPLIT, *sets, tmp_path / "b", start_from=start)
+    assert tuned["train_dsc"][0] > 0.9 > nothing["train_dsc"][0]
+    three = build_unet(Settings(**{**TINY.__dict__, "classes": 3}))
+    last = three.last.weight.clone()
+    begin_with(three, start)
+    assert torch.equal(three.last.weight, last)
+    assert torch.equal(three.first[0].weight, training.load_run(tmp_path / "a")[0].first[0].weight)

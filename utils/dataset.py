@@ -1,12 +1,12 @@
 """From volumes and masks to batches: pairing, the split by patient, slices as tensors."""
 
 import dataclasses
-from math import floor
+from math import ceil, floor
 
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
 from utils.errors import InputError
@@ -117,12 +117,34 @@ def to_unit_range(hu, window):
     return ((hu.float() - low) / (high - low)).clamp_(0, 1)
 
 
+class EpochBatches(Sampler):
+    """Which slices go into which batch: lists of indices, shuffled anew for each `epoch`.
+
+    The order is drawn from seed and epoch alone, so an epoch can be repeated by itself.
+    """
+
+    def __init__(self, slices, batch_size, shuffle, seed):
+        self.slices, self.batch_size, self.shuffle, self.seed = slices, batch_size, shuffle, seed
+        self.epoch = 0
+
+    def __len__(self):
+        return ceil(self.slices / self.batch_size)
+
+    def __iter__(self):
+        order = np.arange(self.slices)
+        if self.shuffle:
+            np.random.default_rng([self.seed, self.epoch]).shuffle(order)
+        for start in range(0, self.slices, self.batch_size):
+            yield order[start : start + self.batch_size].tolist()
+
+
 def batches(dataset, batch_size, shuffle=False, seed=0):
-    """A DataLoader over a SliceDataset; shuffled in an order that the seed decides."""
+    """A DataLoader over slices; shuffled in an order that the seed decides.
+
+    dataset : a SliceDataset, or any other whose `__getitems__` gathers a batch at once.
+    """
     return DataLoader(
         dataset,
-        batch_size=batch_size,
-        shuffle=shuffle,
-        generator=torch.Generator().manual_seed(seed),
+        batch_sampler=EpochBatches(len(dataset), batch_size, shuffle, seed),
         collate_fn=lambda batch: batch,  # __getitems__ has collated it already
     )

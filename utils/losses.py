@@ -1,8 +1,10 @@
-"""What training minimises: binary cross-entropy, soft Dice, and their weighted sum."""
+"""What training minimises: cross-entropy, soft Dice, and their weighted sum."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from utils.errors import InputError
 
 
 def soft_dice(probabilities, truth, dsc_threshold=0.0, eps=1e-6):
@@ -53,3 +55,66 @@ def scaled_threshold(pixels_at_512, rows, cols):
     1310 px are 0.5 % of 512 x 512, and 82 px of 128 x 128.
     """
     return pixels_at_512 * rows * cols / 512**2
+
+
+class LabelLoss(nn.Module):
+    """β · CE + (1 − β) · (1 − mean DSC over slices and classes), for label maps.
+
+    Dice takes each class as a binary map with the rest as its background, so that a small class
+    weighs as much as a large one. dsc_threshold : as in CombinedLoss, for classes that a slice
+    does not hold. two_sided : the Dice loss of `two_sided_dice` in place of `soft_dice`.
+    """
+
+    def __init__(self, beta, dsc_threshold=0.0, two_sided=False):
+        super().__init__()
+        self.beta = beta
+        self.dsc_threshold = dsc_threshold
+        self.two_sided = two_sided
+
+    def forward(self, logits, labels):
+        """logits [n, classes, h, w], labels [n, 1, h, w] of 0 … classes − 1. Returns a scalar."""
+        logits, labels = logits.float(), labels[:, 0].long()
+        entropy = F.cross_entropy(logits, labels)
+        truth = F.one_hot(labels, logits.shape[1]).movedim(-1, 1)
+        # [n · classes, h, w]: every class of every slice as a binary map of its own
+        maps = torch.softmax(logits, 1).flatten(0, 1), truth.flatten(0, 1)
+        dice = two_sided_dice(*maps) if self.two_sided else soft_dice(*maps, self.dsc_threshold)
+        return self.beta * entropy + (1 - self.beta) * (1 - dice.mean())
+
+
+def two_sided_dice(probabilities, truth, eps=1e-6):
+    """Half the Dice of the structure plus half the Dice of everything else, map by map.
+
+        (Σ p y + ε) / (Σ p + y + ε) + (Σ (1 − p)(1 − y) + ε) / (Σ 2 − p − y + ε)
+
+    One minus this is DL2 of Sudre et al. 2017 (arXiv:1707.03237), written there for two
+    classes: an empty truth still rewards an empty prediction, by its second half.
+    probabilities, truth : [n, …]. Returns float32 [n].
+    """
+    p = probabilities.float().flatten(1)
+    y = truth.float().flatten(1)
+    inside = ((p * y).sum(1) + eps) / ((p + y).sum(1) + eps)
+    outside = (((1 - p) * (1 - y)).sum(1) + eps) / ((2 - p - y).sum(1) + eps)
+    return inside + outside
+
+
+def from_settings(settings):
+    """The loss that these settings name: a module of (logits, truth), a scalar.
+
+    `combined` is CombinedLoss, or LabelLoss when there are several classes; `two_sided` is
+    LabelLoss in its two-sided form. Raises InputError for any other name.
+    """
+    size = settings.image_size
+    threshold = scaled_threshold(settings.dsc_threshold, size, size)
+    binary = {"combined": lambda: CombinedLoss(settings.beta, threshold)}
+    labels = {
+        "combined": lambda: LabelLoss(settings.beta, threshold),
+        "two_sided": lambda: LabelLoss(settings.beta, two_sided=True),
+    }
+    losses = labels if settings.classes > 1 else binary
+    if settings.loss not in losses:
+        raise InputError(
+            f"There is no loss {settings.loss!r} for classes = {settings.classes}; "
+            f"choose one of {', '.join(losses)}."
+        )
+    return losses[settings.loss]()

@@ -16,18 +16,39 @@ class Settings:
     # what the network sees
     image_size: int = 128  # px; slices are resampled to image_size x image_size
     window: tuple[float, float] = (-1000.0, 400.0)  # HU mapped to 0 and 1, clipped outside
+    classes: int = 1  # 1: lung or not; more: label maps, the background counted
     # the network
     width: int = 16  # channels of the first level, doubled at each level below
     levels: int = 4  # resolutions, the bottleneck included: 16-32-64-128
     dropout: float = 0.1  # probability, after each pooling
     # the loss
+    loss: str = "combined"  # see losses.from_settings
     beta: float = 0.5  # weight of binary cross-entropy; soft Dice gets 1 - beta
     dsc_threshold: float = 1310.0  # px of a 512 x 512 slice; see losses.CombinedLoss
     # the loop
     batch_size: int = 8
     epochs: int = 10
-    learning_rate: float = 0.01  # Adam; annealed to zero along a half cosine
+    optimiser: str = "adam"  # adam, adamw or rmsprop
+    learning_rate: float = 0.01
+    momentum: float = 0.9  # of rmsprop alone
+    weight_decay: float = 0.0  # L2 penalty; adamw's own decoupled form
+    schedule: str = "onecycle"  # onecycle, plateau or none
+    patience: int = 3  # plateau: epochs without a lower validation loss before a tenth of the rate
+    clip_norm: float = 0.0  # longest gradient allowed; 0 is any
+    early_stopping: int = (
+        0  # epochs without a lower validation loss after which to stop; 0 is never
+    )
     seed: int = 2024
+    # augmentation of training slices, see utils/augment.py: the greatest change; 0 is none
+    flip_rows: bool = False
+    flip_columns: bool = False
+    rotate: float = 0.0  # degrees
+    shift: float = 0.0  # share of the side
+    zoom: float = 0.0  # share: 0.1 draws from 90 % to 110 %
+    shear: float = 0.0  # degrees
+    brightness: float = 0.0  # of the range 0 to 1
+    noise: float = 0.0  # standard deviation, of the range 0 to 1
+    blur: float = 0.0  # standard deviation, px
 
 
 PRESETS = {

@@ -5,20 +5,22 @@ import math
 import time
 import zlib
 
+import numpy as np
 import pandas as pd
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torchmetrics.classification import BinaryAccuracy
-from tqdm.auto import tqdm
 
+from utils import checkpoint, losses
 from utils.dataset import Split, batches
+from utils.epoch import learn, measure
 from utils.errors import InputError
-from utils.evaluation import dsc
-from utils.losses import CombinedLoss, scaled_threshold
+from utils.optimisation import Schedule, build_optimiser
 from utils.settings import from_json, to_json
 from utils.unet import build_unet
+from utils.weights import begin_with, load_weights, made_from, save_weights
 from utils.workspace import shown, write_json, written_whole
+
+# Mean loss at which training is called exploding: an untrained network has about 1
+EXPLODED = 10
 
 
 def best_device():
@@ -26,108 +28,119 @@ def best_device():
     return torch.accelerator.current_accelerator() or torch.device("cpu")
 
 
-def run_fingerprint(settings, split, train_set, validation_set):
-    """What a finished run was made from, as text: equal text, equal result on one machine."""
+def run_fingerprint(settings, split, train_set, validation_set, start_from=None):
+    """What a run is made from, as text: equal text, equal result on one machine."""
     pixels = 0
     for dataset in (train_set, validation_set):
-        for tensor in (dataset.hu, dataset.truth):
-            pixels = zlib.crc32(tensor.numpy(), pixels)
-    return json.dumps(
-        {"settings": to_json(settings), "split": split.__dict__, "pixels": f"{pixels:08x}"}
-    )
+        for start in range(0, len(dataset), 16):
+            indices = list(range(start, min(start + 16, len(dataset))))
+            for tensor in dataset.__getitems__(indices):
+                pixels = zlib.crc32(tensor.cpu().contiguous().numpy(), pixels)
+    parts = {"settings": to_json(settings), "split": split.__dict__, "pixels": f"{pixels:08x}"}
+    if start_from is not None:
+        parts["start_from"] = f"{zlib.crc32(start_from.read_bytes()):08x}"
+    return json.dumps(parts)
 
 
-def train(settings, split, train_set, validation_set, run_folder):
-    """Train a U-Net, or take the finished run when it was made from exactly the same things.
+def train(settings, split, train_set, validation_set, run_folder, start_from=None, on_epoch=None):
+    """Train a U-Net; go on with it where it was killed; or take the finished run as it is.
 
-    Writes `settings.json`, `split.json`, `history.csv` (after each epoch) and, last,
-    `model.safetensors`, the weights of the epoch with the lowest validation loss.
-    Returns (model in evaluation mode, history as a DataFrame, one row an epoch).
+    train_set, validation_set : any data set with `__len__` and `__getitems__`, which returns
+    (images float32 [n, 1, h, w], truths [n, 1, h, w] of labels 0, 1 …). start_from : weights
+    file of another run to begin with. on_epoch : called after each epoch with the history.
+
+    Writes `settings.json`, `split.json`, after each epoch `checkpoint.safetensors` and
+    `history.csv`, at last `last.safetensors` and `model.safetensors`, the weights of the last
+    epoch and of that with the lowest validation loss. A run made from other things is replaced.
+    Returns (model in evaluation mode, history as a DataFrame, one row an epoch). Raises
+    InputError when the loss diverges.
     """
-    fingerprint = run_fingerprint(settings, split, train_set, validation_set)
-    if _made_from(run_folder / "model.safetensors") == fingerprint:
+    fingerprint = run_fingerprint(settings, split, train_set, validation_set, start_from)
+    if made_from(run_folder / "model.safetensors") == fingerprint:
         print(f"{shown(run_folder)} is trained already on the same data and settings.")
         model, *_ = load_run(run_folder)
         return model, pd.read_csv(run_folder / "history.csv")
 
-    (run_folder / "model.safetensors").unlink(missing_ok=True)  # it belongs to an older run
-    with written_whole(run_folder / "settings.json") as temporary:
-        temporary.write_text(to_json(settings))
-    write_json(run_folder / "split.json", split.__dict__)
-
-    device = best_device()
-    model = build_unet(settings).to(device, memory_format=torch.channels_last)
+    model = build_unet(settings)
+    if start_from is not None:
+        begin_with(model, start_from)
+    model = model.to(best_device(), memory_format=torch.channels_last)
     loader = batches(train_set, settings.batch_size, shuffle=True, seed=settings.seed)
     validation_loader = batches(validation_set, settings.batch_size)
-    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, total_steps=settings.epochs * len(loader)
-    )
-    threshold = scaled_threshold(settings.dsc_threshold, settings.image_size, settings.image_size)
-    loss = CombinedLoss(settings.beta, threshold)
+    optimiser = build_optimiser(model.parameters(), settings)
+    schedule = Schedule(optimiser, settings, len(loader))
+    loss = losses.from_settings(settings)
 
-    history, best_loss, best_weights = [], math.inf, None
-    for epoch in range(1, settings.epochs + 1):
-        start = time.perf_counter()
-        training = run_epoch(model, loader, loss, optimiser, schedule)
-        validation = run_epoch(model, validation_loader, loss)
-        row = {"epoch": epoch}
+    state = (model, optimiser, schedule)
+    kept = checkpoint.restore(run_folder / "checkpoint.safetensors", fingerprint, *state)
+    if kept is None:
+        _begin_run(run_folder, settings, split)
+    else:
+        print(f"{shown(run_folder)}: going on after epoch {len(kept[1])}.")
+    best_weights, history = kept or ({}, [])
+
+    while len(history) < settings.epochs and not has_stalled(history, settings.early_stopping):
+        start, epoch = time.perf_counter(), len(history) + 1
+        seed_epoch(loader, settings.seed, epoch)
+        row = {"epoch": epoch, "learning_rate": optimiser.param_groups[0]["lr"]}
+        training = learn(model, loader, loss, optimiser, settings, schedule.after_step)
+        validation = measure(model, validation_loader, loss)
         row |= {f"train_{name}": value for name, value in training.items()}
         row |= {f"validation_{name}": value for name, value in validation.items()}
-        row["seconds"] = time.perf_counter() - start
-        history.append(row)
-        print(describe_epoch(row, settings.epochs), flush=True)
-        if not math.isfinite(training["loss"] + validation["loss"]):
-            raise InputError(
-                f"The loss became {training['loss']} in epoch {epoch}: training has diverged. "
-                f"Try a learning rate below {settings.learning_rate:g}. No weights were written."
-            )
-        if validation["loss"] < best_loss:
-            best_loss = validation["loss"]
+        history.append(row | {"seconds": time.perf_counter() - start})
+        print(describe_epoch(history[-1], settings.epochs), flush=True)
+        stop_if_diverged(history[-1], settings)
+        schedule.after_epoch(validation["loss"])
+        if best_epoch(history) == epoch:
             best_weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+        checkpoint.save(
+            run_folder / "checkpoint.safetensors", fingerprint, *state, best_weights, history
+        )
         with written_whole(run_folder / "history.csv") as temporary:
             pd.DataFrame(history).to_csv(temporary, index=False)
+        if on_epoch:
+            on_epoch(pd.DataFrame(history))
 
+    with written_whole(run_folder / "history.csv") as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
+    save_weights(run_folder / "last.safetensors", model.state_dict(), fingerprint)
+    save_weights(run_folder / "model.safetensors", best_weights, fingerprint)
+    (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
     model.load_state_dict(best_weights)
-    with written_whole(run_folder / "model.safetensors") as temporary:
-        weights = {name: tensor.contiguous() for name, tensor in best_weights.items()}
-        save_file(weights, temporary, metadata={"made_from": fingerprint})
     return model.eval(), pd.DataFrame(history)
 
 
-def run_epoch(model, loader, loss, optimiser=None, schedule=None):
-    """Go once through a loader: learning when an optimiser is given, measuring otherwise.
+def seed_epoch(loader, seed, epoch):
+    """Decide everything that is left to chance in an epoch: order, dropout, augmentation.
 
-    Returns the mean loss over slices, the binary accuracy over pixels and the mean DSC over
-    the slices whose truth holds lung. While learning, the weights change under the metrics
-    and dropout is on, so training metrics run a little behind validation metrics.
+    An epoch's chance depends on its number alone and not on what ran before it, so a run that
+    was killed goes on as if nothing had happened.
     """
-    learning = optimiser is not None
-    model.train(learning)
-    device = next(model.parameters()).device
-    accuracy = BinaryAccuracy().to(device)
-    total_loss, slices, scores = 0.0, 0, []
-    with torch.set_grad_enabled(learning):
-        for images, truths in tqdm(loader, desc="train" if learning else "validate", leave=False):
-            images = images.to(device, memory_format=torch.channels_last)
-            truths = truths.to(device)
-            logits = model(images)
-            value = loss(logits, truths)
-            if learning:
-                optimiser.zero_grad()
-                value.backward()
-                optimiser.step()
-                schedule.step()
-            predictions = logits.detach() > 0  # a logit of 0 is a probability of 0.5
-            accuracy.update(predictions, truths.int())
-            scores.append(dsc(predictions[:, 0], truths[:, 0] > 0)[truths.flatten(1).any(1)])
-            total_loss += value.item() * len(images)
-            slices += len(images)
-    return {
-        "loss": total_loss / slices,
-        "accuracy": accuracy.compute().item(),
-        "dsc": torch.cat(scores).mean().item(),
-    }
+    loader.batch_sampler.epoch = epoch
+    torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]))
+
+
+def best_epoch(history):
+    """Number of the epoch with the lowest validation loss, the earliest of equals."""
+    return min(history, key=lambda row: row["validation_loss"])["epoch"]
+
+
+def has_stalled(history, patience):
+    """Whether the validation loss has found no new low for `patience` epochs; never for 0."""
+    return bool(patience and history) and len(history) - best_epoch(history) >= patience
+
+
+def stop_if_diverged(row, settings):
+    """Raise InputError when losses are not finite or far above those of an untrained network."""
+    finite = math.isfinite(row["train_loss"] + row["validation_loss"])
+    if finite and row["train_loss"] < EXPLODED:
+        return
+    raise InputError(
+        f"Training has diverged in epoch {row['epoch']}: the training loss is "
+        f"{row['train_loss']:.3g}, the validation loss {row['validation_loss']:.3g}. "
+        f"Try a learning rate below {settings.learning_rate:g}, such as "
+        f"{settings.learning_rate / 10:g}, or clip_norm=1. The weights of this epoch were not kept."
+    )
 
 
 def describe_epoch(row, epochs):
@@ -138,6 +151,16 @@ def describe_epoch(row, epochs):
         for name in ("train", "validation")
     ]
     return f"epoch {row['epoch']:2d}/{epochs}: {' | '.join(parts)} | {row['seconds']:.0f} s"
+
+
+def _begin_run(run_folder, settings, split):
+    """Write what a new run is made from; take away what an older one left."""
+    for name in ("model", "last", "checkpoint"):
+        (run_folder / f"{name}.safetensors").unlink(missing_ok=True)
+    (run_folder / "history.csv").unlink(missing_ok=True)
+    with written_whole(run_folder / "settings.json") as temporary:
+        temporary.write_text(to_json(settings))
+    write_json(run_folder / "split.json", split.__dict__)
 
 
 def load_run(run_folder):
@@ -154,26 +177,3 @@ def load_run(run_folder):
     split = Split(**{part: tuple(names) for part, names in split.items()})
     model = load_weights(build_unet(settings), weights_file)
     return model.to(best_device()), settings, split
-
-
-def load_weights(model, weights_file):
-    """Fill a model with weights from a safetensors file; returns it in evaluation mode."""
-    try:
-        with safe_open(weights_file, framework="pt") as file:
-            model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
-    except (SafetensorError, RuntimeError, OSError) as error:
-        first_line = str(error).splitlines()[0]
-        raise InputError(
-            f"{shown(weights_file)} does not hold the weights of this U-Net ({first_line}). "
-            "Train the run again (notebook 03); the file was left as it is."
-        ) from error
-    return model.to(memory_format=torch.channels_last).eval()
-
-
-def _made_from(weights_file):
-    """The fingerprint stored in a weights file; None when there is none or it is damaged."""
-    try:
-        with safe_open(weights_file, framework="pt") as file:
-            return (file.metadata() or {}).get("made_from")
-    except (SafetensorError, OSError):
-        return None

@@ -42,7 +42,7 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """Image in, one map of logits for each class out; the sigmoid belongs to the loss.
+    """Image in, one map of logits for each class out; sigmoid or softmax belong to the loss.
 
     With width 16 and four levels it is the network of the coursework: 16-32-64-128 channels.
     Rows and columns must be divisible by 2**(levels - 1).
@@ -69,10 +69,10 @@ class UNet(nn.Module):
         return self.last(x)
 
 
-def build_unet(settings, classes=1):
+def build_unet(settings):
     """The U-Net that these settings describe, its weights drawn from the settings' seed."""
     torch.manual_seed(settings.seed)
-    return UNet(settings.width, settings.levels, settings.dropout, classes)
+    return UNet(settings.width, settings.levels, settings.dropout, settings.classes)
 
 
 @torch.inference_mode()

@@ -1,0 +1,95 @@
+"""Augmentation: a batch of slices turned, moved, scaled, sheared, flipped, brightened, blurred.
+
+Each slice of a batch draws its own change, all slices are changed in one operation, on the
+device where they lie. Chance comes from torch's global generator, as for dropout.
+"""
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+
+def augment(images, truths, settings):
+    """Change a batch at random within the bounds of the settings.
+
+    images : float [n, 1, h, w], 0 to 1. truths : [n, 1, h, w], masks or label maps, moved along
+    by taking the nearest pixel, so that no label appears between two others. What moves in from
+    beyond the edge is mirrored, in both alike. Returns (images, truths), of the same dtypes.
+    """
+    if moves(settings):
+        theta = random_maps(len(images), *images.shape[2:], settings).to(images.device)
+        images, truths = warp(images, theta, "bilinear"), warp(truths, theta, "nearest")
+    if settings.blur:
+        images = blur(images, settings.blur * torch.rand(len(images), device=images.device))
+    if settings.brightness or settings.noise:
+        each = (len(images), 1, 1, 1)
+        change = settings.brightness * (2 * torch.rand(each, device=images.device) - 1)
+        sigma = settings.noise * torch.rand(each, device=images.device)
+        images = (images + change + sigma * torch.randn_like(images)).clamp(0, 1)
+    return images, truths
+
+
+def moves(settings):
+    """Whether these settings move pixels."""
+    return any(
+        (
+            settings.flip_rows,
+            settings.flip_columns,
+            settings.rotate,
+            settings.shift,
+            settings.zoom,
+            settings.shear,
+        )
+    )
+
+
+def random_maps(n, rows, cols, settings):
+    """n affine maps from the place of a pixel in the result to its place in the original.
+
+    Rotation, shear and zoom are taken about the centre in pixels, then written in the
+    coordinates of `affine_grid`, -1 to 1 over each side. Returns float32 [n, 2, 3].
+    """
+
+    def between(bound):
+        return bound * (2 * torch.rand(n) - 1)
+
+    angle = between(math.radians(settings.rotate))
+    slant = torch.tan(between(math.radians(settings.shear)))
+    scale = 1 / (1 + between(settings.zoom))  # a zoom of 1.1 looks at 1/1.1 of the original
+    flip_x = 1 - 2 * (torch.rand(n) < settings.flip_columns / 2).float()
+    flip_y = 1 - 2 * (torch.rand(n) < settings.flip_rows / 2).float()
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+    # rotation · shear · flip, on vectors (x, y)
+    matrix = torch.stack(
+        [
+            torch.stack([cos * flip_x, (cos * slant - sin) * flip_y], 1),
+            torch.stack([sin * flip_x, (sin * slant + cos) * flip_y], 1),
+        ],
+        1,
+    )
+    sides = torch.tensor([cols, rows], dtype=torch.float32)
+    matrix = matrix * sides[None, None, :] / sides[None, :, None]
+    shift = 2 * torch.stack([between(settings.shift), between(settings.shift)], 1)
+    return torch.cat([matrix, shift[:, :, None]], 2)
+
+
+def warp(images, theta, mode):
+    """Each image of a batch resampled by its own affine map; dtype and shape stay."""
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    moved = F.grid_sample(
+        images.float(), grid, mode=mode, padding_mode="reflection", align_corners=False
+    )
+    return moved.to(images.dtype)
+
+
+def blur(images, sigma):
+    """Gaussian blur; sigma : px, [n], one for each image, at most 3. Borders are replicated."""
+    x = torch.arange(-9, 10, device=images.device)
+    # a tenth of a pixel blurs nothing and keeps the exponent finite
+    kernel = torch.exp(-(x**2) / (2 * sigma.clamp(min=0.1)[:, None] ** 2))
+    kernel = (kernel / kernel.sum(1, keepdim=True))[:, None, None]  # [n, 1, 1, 19]
+    stack = images.movedim(0, 1)  # [1, n, h, w]: a group of its own for each image
+    stack = F.conv2d(F.pad(stack, (9, 9, 0, 0), "replicate"), kernel, groups=len(images))
+    stack = F.pad(stack, (0, 0, 9, 9), "replicate")
+    return F.conv2d(stack, kernel.mT, groups=len(images)).movedim(0, 1)

@@ -1,0 +1,61 @@
+"""The optimiser and the learning rate's schedule that the settings name."""
+
+import torch
+from torch.optim import lr_scheduler
+
+from utils.errors import InputError
+
+OPTIMISERS = {
+    "adam": lambda weights, s: torch.optim.Adam(
+        weights, s.learning_rate, weight_decay=s.weight_decay
+    ),
+    "adamw": lambda weights, s: torch.optim.AdamW(
+        weights, s.learning_rate, weight_decay=s.weight_decay
+    ),
+    "rmsprop": lambda weights, s: torch.optim.RMSprop(
+        weights, s.learning_rate, weight_decay=s.weight_decay, momentum=s.momentum
+    ),
+}
+
+
+def build_optimiser(weights, settings):
+    """The optimiser of these settings. Raises InputError for an unknown name."""
+    if settings.optimiser not in OPTIMISERS:
+        raise InputError(
+            f"There is no optimiser {settings.optimiser!r}; choose one of {', '.join(OPTIMISERS)}."
+        )
+    return OPTIMISERS[settings.optimiser](weights, settings)
+
+
+class Schedule:
+    """How the learning rate goes: asked after each step and after each epoch.
+
+    `onecycle` rises for three tenths of all steps and falls to nearly nothing (Smith and Topin
+    2018, arXiv:1708.07120); `plateau` divides the rate by ten when the validation loss has
+    not fallen for `patience` epochs; `none` leaves it. Raises InputError for an unknown name.
+    """
+
+    def __init__(self, optimiser, settings, steps_per_epoch):
+        if settings.schedule == "onecycle":
+            self.inner = lr_scheduler.OneCycleLR(
+                optimiser, settings.learning_rate, total_steps=settings.epochs * steps_per_epoch
+            )
+        elif settings.schedule == "plateau":
+            self.inner = lr_scheduler.ReduceLROnPlateau(optimiser, patience=settings.patience)
+        elif settings.schedule == "none":
+            self.inner = lr_scheduler.ConstantLR(optimiser, factor=1)
+        else:
+            raise InputError(
+                f"There is no schedule {settings.schedule!r}; "
+                "choose one of onecycle, plateau, none."
+            )
+
+    def after_step(self):
+        """To be called after each step of the optimiser."""
+        if isinstance(self.inner, lr_scheduler.OneCycleLR):
+            self.inner.step()
+
+    def after_epoch(self, validation_loss):
+        """To be called after each epoch with its validation loss."""
+        if isinstance(self.inner, lr_scheduler.ReduceLROnPlateau):
+            self.inner.step(validation_loss)
