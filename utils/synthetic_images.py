@@ -34,7 +34,7 @@ from utils.workspace import shown, workspace, write_json
 
 VERSION = 1  # raise it with every change of the pictures: old sets are then made anew
 SEED = 20261
-SLICES_A_CASE = 10
+SLICES_A_CASE = 22
 VIEWS = 4  # X-rays of each patient
 SECTIONS = 160  # of the material
 WINDOW = (-1000, 400)  # HU at black and white of the CT slices
@@ -109,7 +109,7 @@ def framed(shadow, spacing, field, size, shift):
     return cut[0].clamp_(min=0).numpy()
 
 
-def sections(size=128):
+def sections(size=96):
     """SECTIONS sections of a porous two-phase material: (name, image, label map)."""
     for number in range(SECTIONS):
         rng = np.random.default_rng([number, SEED])
