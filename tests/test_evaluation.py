@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torchmetrics.functional.classification import binary_f1_score
+from torchmetrics.functional import classification as peer
 
-from utils.evaluation import dsc, patient_metrics, ranked_slice, slice_metrics
+from utils.evaluation import dsc, patient_metrics, pixel_scores, ranked_slice, slice_metrics
 
 
 def masks(*counts, size=32):
@@ -20,7 +20,7 @@ def masks(*counts, size=32):
 def test_dsc_is_the_f1_score_of_torchmetrics():
     torch.manual_seed(0)
     prediction, truth = torch.rand(2, 5, 16, 16) > 0.4
-    expected = binary_f1_score(
+    expected = peer.binary_f1_score(
         prediction.flatten(1).int(), truth.flatten(1).int(), multidim_average="samplewise"
     )
     assert dsc(prediction, truth).tolist() == pytest.approx(expected.tolist())
@@ -55,6 +55,48 @@ def test_slice_table():
     assert table["accuracy"].tolist() == pytest.approx([1, 1020 / 1024, 1018 / 1024, 924 / 1024])
 
 
+def test_pixel_scores_are_those_of_torchmetrics():
+    random = np.random.default_rng(1)
+    prediction, truth = (random.random((2, 6, 24, 24)) > 0.6).astype(np.uint8)
+    table = slice_metrics(prediction, truth)
+    pair = [torch.from_numpy(mask).flatten(1).int() for mask in (prediction, truth)]
+    for name in ("precision", "recall", "specificity", "accuracy", "f1_score"):
+        expected = getattr(peer, f"binary_{name}")(*pair, multidim_average="samplewise")
+        ours = table[name.removesuffix("_score")]
+        assert ours.tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+    expected = [peer.binary_jaccard_index(p, t).item() for p, t in zip(*pair, strict=True)]
+    assert table["iou"].tolist() == pytest.approx(expected, abs=1e-6)
+    assert table["f1"].tolist() == pytest.approx(table["dsc"].tolist())
+
+
+def test_confusion_matrix_of_a_slice_by_hand():
+    row = slice_metrics(masks(6), masks(4)).iloc[0]
+    counts = {"overlap_px": 4, "invented_px": 2, "missed_px": 0, "background_px": 1024 - 6}
+    assert row[list(counts)].to_dict() == counts
+    assert (row["lung_px"], row["predicted_px"]) == (4, 6)
+    assert row["iou"] == pytest.approx(4 / 6) and row["precision"] == pytest.approx(4 / 6)
+    assert row["recall"] == 1 and row["specificity"] == pytest.approx(1018 / 1020)
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("tp", "fp", "tn", "fn", "iou", "precision", "recall", "specificity", "f1", "accuracy"),
+    [
+        (0, 0, 9, 0, NAN, NAN, NAN, 1, NAN, 1),  # nothing there, nothing found
+        (0, 0, 6, 3, 0, 0, 0, 1, 0, 6 / 9),  # a missed lung scores 0, in precision too
+        (0, 3, 6, 0, 0, 0, NAN, 6 / 9, 0, 6 / 9),  # an invented lung: there was none to find
+        (9, 0, 0, 0, 1, 1, 1, NAN, 1, 1),  # lung everywhere: no background
+    ],
+)
+def test_scores_of_empty_masks(tp, fp, tn, fn, iou, precision, recall, specificity, f1, accuracy):
+    expected = {"iou": iou, "precision": precision, "recall": recall}
+    expected |= {"specificity": specificity, "f1": f1, "accuracy": accuracy}
+    scores = {name: float(value) for name, value in pixel_scores(tp, fp, tn, fn).items()}
+    assert scores == pytest.approx(expected, nan_ok=True)
+
+
 def table_of(prediction, truth, case="Case_000", split="test"):
     return slice_metrics(prediction, truth).assign(case=case, split=split)
 
@@ -72,6 +114,9 @@ def test_patient_table_counts_a_missed_and_an_invented_lung():
     assert row["dsc_lung_slices"] == pytest.approx(0.5)  # the missed slice counts as 0
     assert row["worst_lung_slice"] == 0
     assert (row["lung_free_slices"], row["hallucinated_slices"]) == (2, 1)
+    assert row["hallucinated_px"] == 50
+    assert row["iou"] == pytest.approx(100 / 250) and row["recall"] == pytest.approx(100 / 200)
+    assert row["precision"] == pytest.approx(100 / 150)
     assert patients.loc["Case_001", "dsc_3d"] == 1
 
 
@@ -85,3 +130,9 @@ def test_ranked_slices_pass_over_empty_ones():
     assert ranked_slice(table, "best") == (3, pytest.approx(1))
     assert ranked_slice(table, "worst") == (4, 0)
     assert ranked_slice(table, "median") == (1, pytest.approx(0.5))
+
+
+def test_a_missed_patient_scores_nothing():
+    patients = patient_metrics(table_of(masks(0, 0), masks(9, 0)))
+    row = patients.iloc[0]
+    assert [row[name] for name in ("dsc_3d", "iou", "precision", "recall")] == [0, 0, 0, 0]

@@ -7,6 +7,7 @@ import torch
 
 from utils.errors import InputError
 from utils.losses import (
+    AdaptiveLoss,
     CombinedLoss,
     LabelLoss,
     from_settings,
@@ -26,6 +27,19 @@ def test_soft_dice_by_hand():
     # 2 (0.8 + 0.4) / (0.64 + 0.16 + 0.04 + 0 + 1 + 1) = 2.4 / 2.84
     score = soft_dice(maps(0.8, 0.4, 0.2, 0.0), maps(1.0, 1.0, 0.0, 0.0))
     assert score.item() == pytest.approx(2.4 / 2.84, abs=1e-5)
+
+
+def test_soft_dice_with_plain_sums_by_hand():
+    score = soft_dice(maps(0.8, 0.4, 0.2, 0.0), maps(1.0, 1.0, 0.0, 0.0), squared=False)
+    assert score.item() == pytest.approx(2.4 / (1.4 + 2), abs=1e-5)
+
+
+def test_settings_name_the_binary_losses():
+    plain = from_settings(Settings(loss="combined_sum", image_size=64))
+    assert isinstance(plain, CombinedLoss) and not plain.squared
+    assert from_settings(Settings(loss="combined")).squared
+    adaptive = from_settings(Settings(loss="adaptive", beta=0.3))
+    assert isinstance(adaptive, AdaptiveLoss) and adaptive.beta == 0.3
 
 
 def test_soft_dice_denominator_is_a_sum():
@@ -90,6 +104,63 @@ def test_loss_has_the_right_gradient():
 def test_threshold_scales_with_area():
     assert scaled_threshold(1310, 512, 512) == 1310
     assert scaled_threshold(1310, 256, 256) == pytest.approx(327.5)
+
+
+class TestAdaptiveLoss:
+    def test_by_hand(self):
+        # a = 1/2, a₀ = 1/4, β = 0.4: β(a) = 0.4 + 0.6 e⁻²; p = (3/4, 1/2), y = (1, 0)
+        logits, truth = maps(math.log(3), 0.0), maps(1.0, 0.0)
+        weight = 0.4 + 0.6 * math.exp(-2)
+        bce = (-math.log(3 / 4) - math.log(1 / 2)) / 2
+        dice = 2 * 0.75 / (0.5625 + 0.25 + 1)
+        value = AdaptiveLoss(0.4, a0=0.25)(logits, truth)
+        assert value.item() == pytest.approx(weight * bce + (1 - weight) * (1 - dice), abs=1e-5)
+
+    def test_each_slice_has_a_weight_of_its_own(self):
+        empty, full = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
+        logits = torch.linspace(-2, 2, 64).view(1, 1, 8, 8)
+        loss = AdaptiveLoss(0.5)
+        both = loss(logits.repeat(2, 1, 1, 1), torch.cat([empty, full]))
+        assert both.item() == pytest.approx(
+            (loss(logits, empty) + loss(logits, full)).item() / 2, abs=1e-6
+        )
+
+    def test_an_empty_slice_is_scored_by_cross_entropy_alone(self):
+        logits, empty = torch.linspace(-2, 2, 64).view(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)
+        bce = torch.nn.functional.binary_cross_entropy_with_logits(logits, empty)
+        assert AdaptiveLoss(0.3)(logits, empty).item() == pytest.approx(bce.item(), abs=1e-6)
+
+    def test_a_full_slice_is_scored_as_by_the_combined_loss(self):
+        logits, truth = torch.linspace(-2, 2, 64).view(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
+        assert AdaptiveLoss(0.3)(logits, truth).item() == pytest.approx(
+            CombinedLoss(0.3, 0)(logits, truth).item(), abs=1e-5
+        )
+
+    def test_dice_alone_is_blind_on_an_empty_slice_and_this_loss_is_not(self):
+        empty = torch.zeros(1, 1, 32, 32)
+
+        def pull(loss):
+            logits = torch.zeros(1, 1, 32, 32, requires_grad=True)
+            loss(logits, empty).backward()
+            return logits.grad.abs().sum().item()
+
+        assert pull(CombinedLoss(0, 0)) < 1e-6
+        assert pull(AdaptiveLoss(0)) == pytest.approx(0.5, abs=1e-3)  # Σ |p − y| / N with p = ½
+
+    def test_the_pull_of_a_sliver_stays_bounded(self):
+        """Of a missed sliver: the smaller it is, the harder Dice pulls at each of its pixels."""
+
+        def pull(loss, pixels):
+            truth = torch.zeros(1, 1, 64, 64)
+            truth.view(-1)[:pixels] = 1
+            logits = torch.full_like(truth, -4).requires_grad_()
+            loss(logits, truth).backward()
+            return logits.grad.view(-1)[0].abs().item()
+
+        dice = [pull(CombinedLoss(0, 0), n) for n in (8, 1)]
+        adaptive = [pull(AdaptiveLoss(0), n) for n in (8, 1)]
+        assert dice[1] > 3 * dice[0]
+        assert adaptive[1] < 1.1 * adaptive[0]
 
 
 def test_label_loss_by_hand():

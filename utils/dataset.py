@@ -81,6 +81,10 @@ class SliceDataset(Dataset):
     [slices, size, size], a tenth of what the volumes take. Windowing to 0…1 waits until a
     batch is asked for.
 
+    The truth of a pixel is the share of it that is lung, kept in 255ths: a pixel that the
+    outline cuts is neither 0 nor 1. A network that learns shares can draw the outline, on the
+    way back to full size, finer than its pixels; one that learns rounded masks cannot.
+
     An item is (image float32 [1, size, size], truth float32 [1, size, size]); several at once
     are gathered by one indexing operation. `index` lists (case, slice) of each item.
     """
@@ -95,7 +99,7 @@ class SliceDataset(Dataset):
             hu, mask = (torch.from_numpy(np.array(array)) for array in pairs[name])
             stop = start + len(hu)
             self.hu[start:stop] = resample(hu, size).round()
-            self.truth[start:stop] = resample(mask, size) >= 0.5
+            self.truth[start:stop] = (255 * resample(mask, size)).round()
             start = stop
 
     def __len__(self):
@@ -108,7 +112,7 @@ class SliceDataset(Dataset):
     def __getitems__(self, indices):
         """The hook by which DataLoader asks for a whole batch at once."""
         images = to_unit_range(self.hu[indices], self.window)
-        return images[:, None], self.truth[indices][:, None].float()
+        return images[:, None], self.truth[indices][:, None].float() / 255
 
 
 def to_unit_range(hu, window):

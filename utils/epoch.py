@@ -61,9 +61,9 @@ def batch_sums(value, logits, truths):
     Sums over slices of: loss, slices, binary accuracy, DSC, and how many DSC were summed.
     DSC (Dice 1945) is taken for each slice and class that the slice's truth holds: of lung for
     one map of logits, of every class with the background for several. An absent class scores
-    nothing here, found or not.
+    nothing here, found or not. Truths that are shares of a pixel are rounded.
     """
-    predicted, truths = predicted_labels(logits), truths.long()
+    predicted, truths = predicted_labels(logits), truths.round().long()
     classes = range(1, 2) if logits.shape[1] == 1 else range(logits.shape[1])
     score, scored = torch.zeros_like(value), torch.zeros_like(value)
     for label in classes:

@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import torch
-from torchmetrics.functional.classification import binary_accuracy
 
 from utils.losses import scaled_threshold
 from utils.workspace import dataset_folder, written_whole
@@ -34,29 +33,63 @@ def dsc(prediction, truth, threshold=None):
     return score
 
 
+def pixel_scores(tp, fp, tn, fn):
+    """Scores from counts of pixels, each defined by a share; 0/0 is NaN ("undefined").
+
+    tp, fp, tn, fn : numbers or arrays: lung found, lung invented, background found, lung missed.
+    Returns a dict: `iou` TP/(TP+FP+FN), `precision` TP/(TP+FP), `recall` TP/(TP+FN), `specificity`
+    TN/(TN+FP), `f1` 2TP/(2TP+FP+FN), which is the DSC, and `accuracy` (TP+TN)/all.
+
+    Empty truth and empty prediction: only specificity and accuracy are defined, both 1. A missed
+    lung (prediction empty, truth not) scores 0 in IoU, recall, F1 *and* precision, although
+    precision is 0/0 there: left undefined, it would drop out of a mean and reward missing.
+    An invented lung (truth empty, prediction not) scores 0 in IoU, precision and F1; its recall
+    is undefined, as there was nothing to find.
+    """
+    tp, fp, tn, fn = (np.asarray(count, float) for count in (tp, fp, tn, fn))
+
+    def share(part, whole):
+        return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+
+    missed = (tp + fp == 0) & (fn > 0)
+    return {
+        "iou": share(tp, tp + fp + fn),
+        "precision": np.where(missed, 0.0, share(tp, tp + fp)),
+        "recall": share(tp, tp + fn),
+        "specificity": share(tn, tn + fp),
+        "f1": share(2 * tp, 2 * tp + fp + fn),
+        "accuracy": share(tp + tn, tp + fp + tn + fn),
+    }
+
+
 def slice_metrics(prediction, truth):
     """Metrics of each slice of one case, as a table in slice order.
 
     prediction, truth : uint8 0/1 arrays [slices, rows, cols].
-    Columns: `slice` (0 is the feet end), `lung_px`, `predicted_px`, `overlap_px`, `dsc` (NaN where
-    both masks are empty), `dsc_1310` and `dsc_20` (the first report's rule, thresholds scaled from
-    512 x 512 to this size) and `accuracy` (share of pixels that are classified rightly).
+    Columns: `slice` (0 is the feet end); the confusion matrix in pixels, `overlap_px` (true
+    positives), `invented_px` (false positives), `missed_px` (false negatives) and
+    `background_px` (true negatives), with its margins `lung_px` and `predicted_px`; `dsc` (NaN
+    where both masks are empty), `dsc_1310` and `dsc_20` (the first report's rule, thresholds
+    scaled from 512 x 512 to this size); and what `pixel_scores` makes of the counts.
     """
     predicted, true = torch.from_numpy(prediction).bool(), torch.from_numpy(truth).bool()
+    support, found, tp = (m.sum((1, 2)).numpy() for m in (true, predicted, true & predicted))
+    fp, fn = found - tp, support - tp
+    tn = true[0].numel() - tp - fp - fn
     table = {
         "slice": np.arange(len(true)),
-        "lung_px": true.sum((1, 2)).numpy(),
-        "predicted_px": predicted.sum((1, 2)).numpy(),
-        "overlap_px": (predicted & true).sum((1, 2)).numpy(),
+        "lung_px": support,
+        "predicted_px": found,
+        "overlap_px": tp,
+        "invented_px": fp,
+        "missed_px": fn,
+        "background_px": tn,
         "dsc": dsc(predicted, true).numpy(),
     }
     for threshold in DSC_THRESHOLDS:
         scaled = scaled_threshold(threshold, *truth.shape[1:])
         table[f"dsc_{threshold}"] = dsc(predicted, true, scaled).numpy()
-    table["accuracy"] = binary_accuracy(
-        predicted.flatten(1), true.flatten(1), multidim_average="samplewise"
-    ).numpy()
-    return pd.DataFrame(table)
+    return pd.DataFrame(table | pixel_scores(tp, fp, tn, fn))
 
 
 def patient_metrics(slices):
@@ -65,24 +98,29 @@ def patient_metrics(slices):
     `dsc_3d` takes all voxels of the patient at once, so every voxel weighs the same;
     `dsc_lung_slices` is the mean over slices that contain lung, so every slice weighs the same
     and an unseen sliver of lung at the apex counts as 0. `lung_free_slices` are those without
-    lung, `hallucinated_slices` those of them where the model found some all the same.
+    lung, `hallucinated_slices` those of them where the model found some all the same, and
+    `hallucinated_px` how much it found there in all. `iou`, `precision`, `recall` and
+    `specificity` pool the patient's voxels as `dsc_3d` does (`pixel_scores`). A missed patient
+    scores 0 in `dsc_3d`; one without lung and without prediction is undefined (NaN).
     """
-
     rows = []
     for (split, name), case in slices.groupby(["split", "case"]):
         lung = case["lung_px"] > 0
-        sizes = case["lung_px"].sum() + case["predicted_px"].sum()
+        confusion = case[["overlap_px", "invented_px", "background_px", "missed_px"]].sum()
+        pooled = {key: float(value) for key, value in pixel_scores(*confusion).items()}
         rows.append(
             {
                 "split": split,
                 "case": name,
                 "slices": len(case),
-                "dsc_3d": 2 * case["overlap_px"].sum() / sizes if sizes else np.nan,
+                "dsc_3d": pooled["f1"],
                 "dsc_lung_slices": case.loc[lung, "dsc"].mean(),
                 "worst_lung_slice": case.loc[lung, "dsc"].min(),
                 "accuracy": case["accuracy"].mean(),
+                **{key: pooled[key] for key in ("iou", "precision", "recall", "specificity")},
                 "lung_free_slices": int((~lung).sum()),
                 "hallucinated_slices": int((~lung & (case["predicted_px"] > 0)).sum()),
+                "hallucinated_px": int(case.loc[~lung, "predicted_px"].sum()),
             }
         )
     return pd.DataFrame(rows)
@@ -124,6 +162,7 @@ def report_numbers(slices, patients, history, settings, dataset):
             "slices": len(of_part),
             "lung_free_slices": int(group["lung_free_slices"].sum()),
             "hallucinated_slices": int(group["hallucinated_slices"].sum()),
+            "hallucinated_px": int(group["hallucinated_px"].sum()),
             "accuracy": float(of_part["accuracy"].mean()),
             "dsc_1310": float(of_part["dsc_1310"].mean()),
             "dsc_20": float(of_part["dsc_20"].mean()),

@@ -7,13 +7,14 @@ from torch.nn import functional as F
 from utils.errors import InputError
 
 
-def soft_dice(probabilities, truth, dsc_threshold=0.0, eps=1e-6):
+def soft_dice(probabilities, truth, dsc_threshold=0.0, eps=1e-6, squared=True):
     """Dice similarity of probabilities with a binary truth, slice by slice.
 
         DSC = (2 Σ p y + ε) / (Σ p² + Σ y² + ε)
 
     with squares under the fraction line, which *sum* (Milletari et al. 2016,
-    arXiv:1606.04797); printed as a product in some reports, it would not reach 1.
+    arXiv:1606.04797); printed as a product in some reports, it would not reach 1. Without
+    `squared` it is Σ p + Σ y: the same for 0 and 1, but a pixel at ½ then weighs twice as much.
 
     probabilities, truth : [n, 1, h, w]. dsc_threshold : px. Where the truth is empty, Dice
     jumps from 1 to 0 with the first false pixel; a slice with an empty truth and Σ p below
@@ -23,7 +24,8 @@ def soft_dice(probabilities, truth, dsc_threshold=0.0, eps=1e-6):
     p = probabilities.float().flatten(1)
     y = truth.float().flatten(1)
     overlap = (p * y).sum(1)
-    dice = (2 * overlap + eps) / ((p * p).sum(1) + (y * y).sum(1) + eps)
+    sizes = (p * p).sum(1) + (y * y).sum(1) if squared else p.sum(1) + y.sum(1)
+    dice = (2 * overlap + eps) / (sizes + eps)
     practically_empty = (y.sum(1) == 0) & (p.sum(1) < dsc_threshold)
     return torch.where(practically_empty, torch.ones_like(dice), dice)
 
@@ -32,20 +34,23 @@ class CombinedLoss(nn.Module):
     """β · BCE + (1 − β) · (1 − DSC), the loss of the first report (its equation 4).
 
     beta : weight of the cross-entropy, 0 to 1; 1 is plain BCE, 0 plain soft Dice.
-    dsc_threshold : px at the size of the images that the loss is given; see `soft_dice`.
+    dsc_threshold : px at the size of the images that the loss is given; see `soft_dice`, also
+    for `squared`.
     """
 
-    def __init__(self, beta, dsc_threshold):
+    def __init__(self, beta, dsc_threshold, squared=True):
         super().__init__()
         self.beta = beta
         self.dsc_threshold = dsc_threshold
+        self.squared = squared
 
     def forward(self, logits, truth):
         """logits, truth : [n, 1, h, w]. Returns a scalar, the mean over the batch."""
         logits = logits.float()
         truth = truth.float()
         bce = F.binary_cross_entropy_with_logits(logits, truth)
-        dice = soft_dice(torch.sigmoid(logits), truth, self.dsc_threshold).mean()
+        p = torch.sigmoid(logits)
+        dice = soft_dice(p, truth, self.dsc_threshold, squared=self.squared).mean()
         return self.beta * bce + (1 - self.beta) * (1 - dice)
 
 
@@ -55,6 +60,42 @@ def scaled_threshold(pixels_at_512, rows, cols):
     1310 px are 0.5 % of 512 x 512, and 82 px of 128 x 128.
     """
     return pixels_at_512 * rows * cols / 512**2
+
+
+class AdaptiveLoss(nn.Module):
+    """Cross-entropy where a slice holds almost no lung, more and more Dice where it is full.
+
+        L = mean over slices of β(a) · BCE + (1 − β(a)) · (1 − DSC),
+        β(a) = β + (1 − β) · exp(−a / a₀)
+
+    with a the share of the slice that is lung in the truth: the idea that both reports end on.
+    On an empty slice β is 1: pure cross-entropy, which says of every false pixel how wrong it
+    is, where Dice is 1 whatever is predicted and says nothing (its gradient is zero). On a
+    sliver, Dice alone pulls at each pixel with a force that grows as 1/|T|; as 1 − β(a) falls
+    with |T|, its pull stays below 2 (1 − β) / (a₀ N) for N pixels. On a full slice the
+    loss is `CombinedLoss` with its β.
+
+    beta : weight of the cross-entropy on a full slice, 0 to 1. a0 : share of the slice at which
+    Dice has 63 % of its final weight; 0.02 is a lung of 46 x 46 mm on a 325 mm field of view,
+    a tenth of what the widest slices hold.
+    """
+
+    def __init__(self, beta, a0=0.02):
+        super().__init__()
+        self.beta = beta
+        self.a0 = a0
+
+    def forward(self, logits, truth):
+        """logits, truth : [n, 1, h, w]. Returns a scalar, the mean over the batch."""
+        logits, truth = logits.float(), truth.float()
+        bce = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+        beta = self.bce_weight(truth.flatten(1).mean(1))
+        dice = soft_dice(torch.sigmoid(logits), truth)
+        return (beta * bce.flatten(1).mean(1) + (1 - beta) * (1 - dice)).mean()
+
+    def bce_weight(self, lung_share):
+        """β(a) of slices whose share of lung is a; [n] -> [n]."""
+        return self.beta + (1 - self.beta) * torch.exp(-lung_share / self.a0)
 
 
 class LabelLoss(nn.Module):
@@ -101,12 +142,17 @@ def two_sided_dice(probabilities, truth, eps=1e-6):
 def from_settings(settings):
     """The loss that these settings name: a module of (logits, truth), a scalar.
 
-    `combined` is CombinedLoss, or LabelLoss when there are several classes; `two_sided` is
+    `combined` is CombinedLoss, or LabelLoss when there are several classes; `combined_sum` takes
+    Dice with plain sums under the fraction line; `adaptive` is AdaptiveLoss; `two_sided` is
     LabelLoss in its two-sided form. Raises InputError for any other name.
     """
     size = settings.image_size
     threshold = scaled_threshold(settings.dsc_threshold, size, size)
-    binary = {"combined": lambda: CombinedLoss(settings.beta, threshold)}
+    binary = {
+        "combined": lambda: CombinedLoss(settings.beta, threshold),
+        "combined_sum": lambda: CombinedLoss(settings.beta, threshold, squared=False),
+        "adaptive": lambda: AdaptiveLoss(settings.beta),
+    }
     labels = {
         "combined": lambda: LabelLoss(settings.beta, threshold),
         "two_sided": lambda: LabelLoss(settings.beta, two_sided=True),

@@ -30,7 +30,7 @@ def show_mask(axis, mask, colour):
     rgb = tuple(int(COLOURS[colour][i : i + 2], 16) / 255 for i in (1, 3, 5))
     tint = np.zeros((*mask.shape, 4))
     tint[mask > 0] = (*rgb, 0.35)
-    axis.imshow(tint)
+    axis.imshow(tint, aspect=axis.get_aspect())  # imshow would set it back to square pixels
     if mask.any():
         axis.contour(mask, levels=[0.5], colors=[COLOURS[colour]], linewidths=0.6)
 

@@ -1,15 +1,33 @@
-"""A scan in, lungs out: a trained U-Net on whole volumes."""
+"""A scan in, lungs out: a trained U-Net on whole volumes.
 
+python -m utils.predict FOLDER --out OUT    lungs of a series, or of each case of a folder
+"""
+
+import argparse
+import sys
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from utils.dataset import resample, to_unit_range
-from utils.workspace import written_whole
+from utils.dicom import read_series
+from utils.dicom_seg import write_seg
+from utils.errors import InputError
+from utils.lungs import body_midline, split_lungs, volumes_in_litres
+from utils.plausibility import doubts
+from utils.postprocessing import postprocess
+from utils.settings import from_json
+from utils.training import best_device, load_weights
+from utils.unet import build_unet
+from utils.workspace import REPOSITORY, written_whole
+
+WEIGHTS = REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
 
 
 @torch.inference_mode()
@@ -64,3 +82,112 @@ def _kept_prediction(file, made_from):
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass
     return None
+
+
+def load_model(folder=WEIGHTS):
+    """The shipped model, or that of any run's folder: (model in evaluation mode, settings).
+
+    Raises InputError when weights or settings are missing, damaged or do not fit together.
+    """
+    weights, settings = folder / "model.safetensors", folder / "settings.json"
+    if not weights.is_file() or not settings.is_file():
+        raise InputError(
+            f"{folder} holds no model, expected model.safetensors and settings.json. "
+            "Give the folder of a trained run, or leave --model out for the shipped one."
+        )
+    settings = from_json(settings.read_text())
+    return load_weights(build_unet(settings), weights).to(best_device()), settings
+
+
+def case_folders(folder):
+    """The series to segment: one folder each.
+
+    folder : one series (DICOM files directly in it), a data set (`Images/Case_000` …), or a
+    folder whose sub-folders are a series each. Raises InputError when there is nothing in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}. Give a series, or a folder of cases.")
+    if (folder / "Images").is_dir():
+        folder = folder / "Images"
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    subfolders = [entry for entry in entries if entry.is_dir()]
+    if any(entry.is_file() for entry in entries) or not subfolders:
+        return [folder]  # an empty one is refused by the loader, which says why
+    return subfolders
+
+
+def predict_series(folder, out, model, settings):
+    """Segment one series and write what was found: `<case>_seg.dcm`, `<case>_seg.npz` and `.png`.
+
+    The DICOM SEG refers to the series and holds right and left lung as two segments; the npz
+    holds `masks`, uint8 0/1 [slices, rows, cols], slice 0 at the feet end, as data sets of this
+    project do. Returns a dict: `case`, `slices`, litres (`both`, `right`, `left`), and `doubts`,
+    one text. Raises InputError for what the loader refuses; then nothing is written.
+    """
+    from utils.plots_evaluation import prediction_summary  # matplotlib: only where it is drawn
+
+    volume = read_series(folder)
+    mask = postprocess(segment(model, volume.hu, settings), volume.hu, volume.spacing)
+    labels = split_lungs(mask, volume.spacing, body_midline(volume.hu))
+    litres, sentences = volumes_in_litres(labels, volume.spacing), doubts(volume, labels)
+    case = volume.identity["case"]
+    out.mkdir(parents=True, exist_ok=True)
+    write_seg(labels, volume, out / f"{case}_seg.dcm", ("right", "left"), "U-Net, utils.predict")
+    with written_whole(out / f"{case}_seg.npz") as temporary:
+        np.savez_compressed(temporary, masks=mask)
+    with written_whole(out / f"{case}.png") as temporary:
+        prediction_summary(volume, labels, litres, sentences).savefig(temporary)
+    return {"case": case, "slices": len(mask), **litres, "doubts": " ".join(sentences)}
+
+
+def predict_folder(folder, out, model_folder=WEIGHTS):
+    """Segment a series or each case of a folder into `out`; see `predict_series`.
+
+    Also writes `volumes.csv`, one row a case. Returns (that table, refusals), the latter a list
+    of the loader's sentences for cases that were refused; the others are segmented all the same.
+    """
+    out = Path(out)
+    model, settings = load_model(model_folder)
+    rows, refusals = [], []
+    for series in tqdm(case_folders(folder), desc="segmenting", unit="case"):
+        try:
+            rows.append(predict_series(series, out, model, settings))
+        except InputError as error:
+            refusals.append(str(error))
+    table = pd.DataFrame(rows)
+    if rows:
+        with written_whole(out / "volumes.csv") as temporary:
+            table.to_csv(temporary, index=False, float_format="%.4f")
+    return table, refusals
+
+
+def main(arguments=None):
+    """Command line; exit code 1 when a case was refused."""
+    parser = argparse.ArgumentParser(description="Lungs of a CT series, or of a folder of cases")
+    parser.add_argument("folder", help="a DICOM series, or a folder of them; never written to")
+    parser.add_argument("--out", required=True, type=Path, help="folder for the results")
+    parser.add_argument("--model", type=Path, default=WEIGHTS, help="folder of a trained run")
+    options = parser.parse_args(arguments)
+    try:
+        table, refusals = predict_folder(options.folder, options.out, options.model)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    for row in table.to_dict("records"):
+        print(
+            f"{row['case']}: {row['both']:.2f} litres (right {row['right']:.2f}, "
+            f"left {row['left']:.2f}) on {row['slices']} slices"
+        )
+        if row["doubts"]:
+            print(f"  Warning: {row['doubts']}")
+    for refusal in refusals:
+        print(refusal, file=sys.stderr)
+    if len(table):
+        print(f"{options.out}: masks as DICOM SEG and npz, pictures, volumes.csv")
+        print("For teaching and research; not a medical device.")
+    return 1 if refusals else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""What anatomy knows that a network looking at single slices does not.
+
+Lungs are large, connected through the slices, and solid; the windpipe is not part of them. Each
+step is a function of its own, so that `gains` can tell what each brings.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from utils.airway import airway
+from utils.evaluation import patient_metrics, slice_metrics
+from utils.lungs import TOUCHING, bounding_box
+
+LEAST_ML = 20.0  # a lung that collapsed to a rest is larger; gas in the bowel mostly is not
+LEAST_SHARE = 0.03  # of the largest piece
+LARGEST_HOLE = 150.0  # mm²: a vessel across; the heart between two joined lungs is larger
+
+
+def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE):
+    """Keep the pieces of a mask that are large enough in 3-D to be lung.
+
+    mask : bool [slices, rows, cols]; spacing : (slice, row, col) mm. Pieces touch when voxels
+    share a corner. One is kept when it has `least_ml` millilitres and `least_share` of the
+    largest piece's volume. Not "the two largest": a lung may be in several pieces, or gone.
+    """
+    box = bounding_box(mask, margin=0)
+    if box is None:
+        return mask.copy()
+    pieces, _ = ndimage.label(mask[box], TOUCHING)
+    sizes = np.bincount(pieces.ravel()) * np.prod(spacing) * 1e-3  # ml
+    sizes[0] = 0
+    kept = sizes >= max(least_ml, least_share * sizes.max())
+    result = np.zeros_like(mask)
+    result[box] = kept[pieces]
+    return result
+
+
+def fill_small_holes(mask, spacing, largest=LARGEST_HOLE):
+    """Fill holes of each slice up to `largest` mm²; a hole is background that lung encloses."""
+    box = bounding_box(mask)
+    if box is None:
+        return mask.copy()
+    part = mask[box]
+    in_plane = np.zeros((3, 3, 3), bool)
+    in_plane[1] = ndimage.generate_binary_structure(2, 1)  # slices are not joined
+    outside = np.ones((1, *part.shape[1:]), bool)
+    framed = np.pad(~part, ((0, 0), (1, 1), (1, 1)), constant_values=True)
+    gaps, _ = ndimage.label(framed, in_plane)
+    sizes = np.bincount(gaps.ravel()) * spacing[1] * spacing[2]
+    small = sizes <= largest
+    small[0] = False  # the mask itself
+    small[np.unique(gaps[:, 0])] = False  # what surrounds the lungs is no hole
+    result = mask.copy()
+    result[box] |= small[gaps][:, 1:-1, 1:-1] & outside
+    return result
+
+
+def without_windpipe(mask, hu, spacing):
+    """A mask without the windpipe (`airway.airway`)."""
+    return mask & ~airway(hu, spacing)
+
+
+STEPS = {
+    "windpipe out": lambda mask, hu, spacing: without_windpipe(mask, hu, spacing),
+    "large pieces only": lambda mask, hu, spacing: keep_large_pieces(mask, spacing),
+    "small holes filled": lambda mask, hu, spacing: fill_small_holes(mask, spacing),
+}
+
+
+def postprocess(mask, hu, spacing):
+    """All steps, in the order of `STEPS`.
+
+    mask : 0/1 [slices, rows, cols], as `predict.segment` returns it; hu : int16, same shape;
+    spacing : (slice, row, col) mm. Returns uint8 0/1.
+    """
+    mask = mask > 0
+    for step in STEPS.values():
+        mask = step(mask, hu, spacing)
+    return mask.astype(np.uint8)
+
+
+def gains(mask, hu, truth, spacing):
+    """Scores of one patient before and after each step, as a table.
+
+    Columns are those of `evaluation.patient_metrics`, one row for "network alone" and one after
+    each step of `STEPS`, in their order.
+    """
+    stages, mask = {"network alone": mask > 0}, mask > 0
+    for name, step in STEPS.items():
+        mask = step(mask, hu, spacing)
+        stages[name] = mask
+    tables = [
+        patient_metrics(slice_metrics(stage.astype(np.uint8), truth).assign(case=name, split=""))
+        for name, stage in stages.items()
+    ]
+    return pd.concat(tables).drop(columns="split").rename(columns={"case": "after"})
