@@ -59,13 +59,3 @@ def test_one_matrix_for_each_picture(maps):
     each = metrics.matrices(*maps, 3)
     assert each.shape == (4, 3, 3)
     assert torch.equal(each.sum(0), metrics.confusion(*maps, 3))
-
-
-def test_bootstrap_interval_of_a_mean_is_about_that_of_the_normal_distribution():
-    values = torch.randn(400, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    mean, low, high = metrics.mean_interval(values)
-    half = 1.96 * values.std().item() / 20
-    assert mean == pytest.approx(values.mean().item())
-    assert low == pytest.approx(mean - half, abs=0.15 * half)
-    assert high == pytest.approx(mean + half, abs=0.15 * half)
-    assert metrics.mean_interval([3.0]) == (3, 3, 3)

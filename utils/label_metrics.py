@@ -52,15 +52,3 @@ def matrices(predictions, truths, classes):
     """Confusion matrix of each picture: [n, rows, cols] twice -> int64 [n, classes, classes]."""
     pairs = zip(predictions, truths, strict=True)
     return torch.stack([confusion(prediction, truth, classes) for prediction, truth in pairs])
-
-
-def mean_interval(values, seed=0, draws=2000):
-    """Mean and its 95 % interval by the percentile bootstrap (Efron 1979): (mean, low, high).
-
-    values : one number for each independent thing, such as a patient or a training run.
-    """
-    values = torch.as_tensor(values, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randint(len(values), (draws, len(values)), generator=generator)
-    low, high = values[chosen].mean(1).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
-    return values.mean().item(), low, high
