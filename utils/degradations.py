@@ -58,7 +58,7 @@ def rotated(hu, mask, degrees):
 
 
 def noisy_picture(picture, sigma, seed=0):
-    """A 16-bit `utils.images.Picture` with Gaussian noise; sigma : of 65535, clipped at the ends."""
+    """A 16-bit `utils.images.Picture` with Gaussian noise, clipped; sigma : of 65535."""
     noise = np.random.default_rng([seed, *picture.name.encode()]).normal(
         0, sigma, picture.image.shape
     )
