@@ -13,6 +13,7 @@ import dataclasses
 import json
 import multiprocessing
 import shutil
+import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -165,5 +166,8 @@ def _stamp(folder):
 
 
 if __name__ == "__main__":
-    for set_name in SETS:
-        print(f"Synthetic pictures: {shown(make_set(set_name))}")
+    try:
+        for set_name in SETS:
+            print(f"Synthetic pictures: {shown(make_set(set_name))}")
+    except InputError as problem:
+        sys.exit(str(problem))
