@@ -36,13 +36,13 @@ def lower_dose(hu, pixel, share, noise=11.0, seed=0):
 def thicker_slices(hu, mask, count):
     """Slices `count` times as thick: each is the mean of its neighbours' HU.
 
-    The mask is where most of them hold lung. Returns (HU, mask), [slices // count, rows, cols].
+    count is odd; the mask is where most of them hold lung. Returns (HU, mask), [slices // count, rows, cols].
     """
     slices = len(hu) // count
     groups = (slices, count, *hu.shape[1:])
     thick = np.asarray(hu[: slices * count], np.float32).reshape(groups).mean(1)
     held = mask[: slices * count].reshape(groups).mean(1)
-    return thick, (held >= 0.5).astype(np.uint8)
+    return thick, (held > 0.5).astype(np.uint8)
 
 
 def shifted_intercept(hu, shift):

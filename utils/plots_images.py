@@ -18,7 +18,7 @@ def gallery(pictures, titles=None):
             show_slice(axis, image, window)
         show_classes(axes[1, column], truth)
         if titles:
-            axes[0, column].set_title(titles[column], fontsize=7)
+            axes[0, column].set_title(titles[column], fontsize=6)
     return figure
 
 
@@ -134,7 +134,7 @@ def severity_curves(table, score="DSC"):
     for axis in axes.flat[len(troubles) :]:
         axis.set_axis_off()
     for axis, trouble in zip(axes.flat, troubles, strict=False):
-        panel = table[table["trouble"] == trouble]
+        panel = table[table["trouble"] == trouble].sort_values("severity")
         networks = zip(panel.groupby("network", sort=False), COLOURS.values(), STYLES, strict=False)
         for (name, curve), colour, style in networks:
             middle, low, high = (curve[column].to_numpy() for column in ("mean", "low", "high"))

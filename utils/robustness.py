@@ -15,9 +15,9 @@ from utils.xray import only_body
 
 # trouble -> severities, the first of them harmless
 TROUBLES = {
-    "Gaussian noise / HU": (0, 50, 100, 200, 400),
-    "dose / %": (100, 25, 10, 5, 2),
-    "slices averaged": (1, 2, 3, 4),
+    "Gaussian noise / HU": (0, 200, 400, 800, 1600),
+    "dose / %": (100, 25, 10, 5, 1),
+    "slices averaged": (1, 3, 5),
     "intercept too high by / HU": (0, 24, 100, 200, 400),
     "rotation / degrees": (0, 10, 20, 45, 90),
     "couch: there (0) or not (1)": (0, 1),

@@ -5,7 +5,7 @@ from scipy import fft, ndimage
 from scipy.spatial import cKDTree
 
 SHARES = (0.3, 0.4, 0.3)  # of the classes: 0 pore, 1 grey phase, 2 bright phase
-GREYS = (14_000, 30_000, 47_000)  # of 65 535, as absorption sets them
+GREYS = (20_000, 27_500, 35_000)  # of 65 535, as absorption sets them
 GRAIN = 17.0  # px, mean distance of grains' centres
 
 
@@ -27,11 +27,11 @@ def material(size, rng):
     rounded = [ndimage.gaussian_filter((phase == k).astype(np.float32), 2.0) for k in range(3)]
     classes = np.argmax(rounded, 0).astype(np.uint8)
     grey = np.array(GREYS, np.float32)[classes]
-    grey *= 1 + (classes > 0) * rng.normal(0, 0.02, count).astype(np.float32)[grain]
+    grey *= 1 + (classes > 0) * rng.normal(0, 0.012, count).astype(np.float32)[grain]
     return classes, grey
 
 
-def tomogram(grey, rng, noise=1500.0):
+def tomogram(grey, rng, noise=700.0):
     """What a synchrotron's tomograph makes of ideal grey values: uint16, same shape.
 
     Free-space propagation adds fringes at edges, -λ ∇² (phase contrast; Paganin et al. 2002,
@@ -44,9 +44,9 @@ def tomogram(grey, rng, noise=1500.0):
     picture = ndimage.gaussian_filter(sharp - 1.6 * ndimage.laplace(sharp), 0.7)
     axis = size / 2 + rng.uniform(-0.3, 0.3, 2) * size
     radius = np.hypot(*(np.indices(grey.shape) - axis[:, None, None]))
-    columns = rng.normal(0, 900, 2 * size) + 4500 * (rng.random(2 * size) < 0.03)
+    columns = rng.normal(0, 400, 2 * size) + 2000 * (rng.random(2 * size) < 0.03)
     picture += np.interp(radius, np.arange(2 * size), columns)
-    picture += 2500 * ((radius / size) ** 2 - 0.3)  # cupping by beam hardening
+    picture += 1100 * ((radius / size) ** 2 - 0.3)  # cupping by beam hardening
     return np.rint(np.clip(picture + correlated_noise(size, noise, rng), 0, 65535)).astype(
         np.uint16
     )
