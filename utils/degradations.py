@@ -36,7 +36,8 @@ def lower_dose(hu, pixel, share, noise=11.0, seed=0):
 def thicker_slices(hu, mask, count):
     """Slices `count` times as thick: each is the mean of its neighbours' HU.
 
-    count is odd; the mask is where most of them hold lung. Returns (HU, mask), [slices // count, rows, cols].
+    count is odd; the mask is where most of them hold lung.
+    Returns (HU, mask), [slices // count, rows, cols].
     """
     slices = len(hu) // count
     groups = (slices, count, *hu.shape[1:])
