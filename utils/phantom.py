@@ -113,7 +113,7 @@ def make_patient(patient):
     p, rng = patient, np.random.default_rng([patient.number, SEED])
     hu, lung, mask = _sections(p, rng)
     spacing = np.array((p.spacing, p.pixel, p.pixel))
-    vessels = pulmonary_vessels(mask, spacing, _hila(p, spacing), 0.6 * p.scale[0], rng)
+    vessels = pulmonary_vessels(mask, spacing, hila(p, spacing), 0.6 * p.scale[0], rng)
     hu += lung * vessels * (45 + p.contrast - hu)
     add_nodules(hu, mask, spacing, p.nodules, rng)
     sharp = p.kernel == "LUNG"
@@ -160,7 +160,7 @@ def _sections(patient, rng):
     return hu, lung, mask
 
 
-def _hila(patient, spacing):
+def hila(patient, spacing):
     """Voxels (fractional) where the vessels of the right and the left lung come in."""
     middle = (patient.matrix - 1) / 2
     carina = np.array((-patient.bottom * patient.scale[2], *patient.shift[::-1]))

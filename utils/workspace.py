@@ -57,7 +57,7 @@ def derived_folder(dataset):
 
 def figures_folder(dataset):
     """Folder of the exported figures and numbers of a data set: `figures/<its name>`."""
-    return workspace() / "figures" / dataset_folder(dataset).name
+    return workspace() / "figures" / Path(dataset).resolve().name
 
 
 def shown(path):

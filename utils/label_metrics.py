@@ -1,0 +1,54 @@
+"""Metrics of label maps: the confusion matrix, and everything that follows from it."""
+
+import torch
+
+
+def confusion(prediction, truth, classes):
+    """Confusion matrix, int64 [classes, classes]: rows are true classes, columns predicted.
+
+    prediction, truth : integer tensors of one shape, values 0 … classes - 1.
+    """
+    pairs = truth.long().flatten() * classes + prediction.long().flatten()
+    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+
+
+def dice_of_classes(matrix):
+    """Dice of each class, 2 TP / (2 TP + FP + FN); NaN for a class neither there nor predicted."""
+    return 2 * matrix.diag().double() / (matrix.sum(0) + matrix.sum(1))
+
+
+def iou_of_classes(matrix):
+    """Intersection over union of each class (Jaccard), TP / (TP + FP + FN); NaN as for Dice."""
+    hits = matrix.diag()
+    return hits.double() / (matrix.sum(0) + matrix.sum(1) - hits)
+
+
+def mean_iou(matrix):
+    """Mean over classes, the background among them, of those that occur."""
+    return iou_of_classes(matrix).nanmean().item()
+
+
+def mean_dice(matrix):
+    """Mean over classes, class 0 among them, of those that occur."""
+    return dice_of_classes(matrix).nanmean().item()
+
+
+def binary_scores(matrix):
+    """Accuracy, precision, recall and F1 of class 1, over all pixels at once.
+
+    NaN where there is nothing to divide by: no pixel predicted (precision), or none true
+    (recall). F1 equals the Dice of class 1.
+    """
+    (tn, fp), (fn, tp) = matrix.double()
+    return {
+        "accuracy": ((tp + tn) / matrix.sum()).item(),
+        "precision": (tp / (tp + fp)).item(),
+        "recall": (tp / (tp + fn)).item(),
+        "F1": (2 * tp / (2 * tp + fp + fn)).item(),
+    }
+
+
+def matrices(predictions, truths, classes):
+    """Confusion matrix of each picture: [n, rows, cols] twice -> int64 [n, classes, classes]."""
+    pairs = zip(predictions, truths, strict=True)
+    return torch.stack([confusion(prediction, truth, classes) for prediction, truth in pairs])
