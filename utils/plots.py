@@ -200,8 +200,8 @@ def slice_examples(examples):
     """
     rows = ("image", "truth", "prediction")
     figure, axes = plt.subplots(
-        3, len(examples), figsize=(TEXT_WIDTH, 4.9), squeeze=False, layout="constrained"
-    )
+        3, len(examples), figsize=(TEXT_WIDTH, 4.9), squeeze=False, layout="constrained", dpi=72
+    )  # noise does not compress: at 72 dpi a notebook with three of these stays small
     for column, (title, hu, truth, prediction) in enumerate(examples):
         for row in range(3):
             show_slice(axes[row, column], hu)
