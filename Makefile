@@ -13,7 +13,8 @@ NBVAL     := --nbval --nbval-current-env --nbval-sanitize-with notebooks/nbval.c
 LATEX     := latexmk texlive-latex-extra texlive-science texlive-fonts-recommended lmodern \
              texlive-extra-utils poppler-utils
 
-.PHONY: help setup phantom data run app report bench test test-unit test-notebooks test-browser test-report fuzz \
+.PHONY: help setup phantom data run studies app report bench test test-unit test-notebooks test-studies \
+        test-browser test-report kill fuzz \
         docs notebooks lint format clean clean-all
 
 help:  ## list what can be made
@@ -31,6 +32,9 @@ $(INSTALLED): requirements.txt pyproject.toml
 
 phantom: $(INSTALLED)  ## make the embedded data set (synthetic patients)
 	@$(PY) -m utils.phantom
+
+studies: phantom  ## notebooks 05 to 07: losses, robustness, other kinds of images
+	@$(PY) -m utils.workflow --dataset "$(DATASET)" --preset "$(PRESET)" --studies
 
 data: $(INSTALLED)  ## fetch PATIENTS real patients of the public LCTSC collection into data/lctsc
 	@$(PY) -m utils.lctsc --patients "$(PATIENTS)"
@@ -54,10 +58,15 @@ test-unit: $(INSTALLED)  ## tests of utils
 	$(PY) -m pytest -q -n 2 --dist loadfile --ignore=tests/browser --ignore=tests/latex tests
 
 # In a workspace of its own, so that nothing made earlier can stand in for what the code does now
-test-notebooks: $(INSTALLED)  ## execute the committed notebooks and compare their outputs
-	rm -rf build/test
+test-notebooks: $(INSTALLED)  ## execute notebooks 01 to 04 again and compare their outputs
+	rm -rf build/test/data/phantom/derived build/test/figures
 	$(TESTING) $(PY) -m utils.phantom
-	$(TESTING) $(PY) -m pytest -q -p no:xdist $(NBVAL) notebooks
+	$(TESTING) $(PY) -m pytest -q -p no:xdist $(NBVAL) notebooks/0[1-4]*.ipynb
+
+test-studies: $(INSTALLED)  ## the same for notebooks 05 to 07
+	rm -rf build/test/data/*/derived build/test/figures
+	$(TESTING) $(PY) -m utils.phantom
+	$(TESTING) $(PY) -m pytest -q -p no:xdist $(NBVAL) notebooks/0[5-7]*.ipynb
 
 test-browser: phantom  ## move the slice viewer in a real browser (needs chromium)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
@@ -68,6 +77,9 @@ test-report: $(INSTALLED)  ## build the report from invented numbers (needs LaTe
 	@for tool in latexmk texcount pdftotext; do command -v $$tool >/dev/null || { \
 	  echo "$$tool is missing; on Debian: apt-get install $(LATEX)"; exit 1; }; done
 	$(PY) -m pytest -q tests/latex
+
+kill: $(INSTALLED)  ## kill training twenty times: every restart must end as an unbroken run
+	$(PY) tests/kill_training.py --kills 20
 
 fuzz: $(INSTALLED)  ## feed the loader thousands of broken files
 	$(PY) -m tests.fuzz_dicom --seconds 100
@@ -81,6 +93,7 @@ docs: $(INSTALLED)  ## the docstrings of utils as pages: build/docs/index.html
 bench: $(INSTALLED)  ## timings against peers, side by side, into benchmarks/results
 	$(PY) -m benchmarks.loading_speed
 	$(PY) -m benchmarks.alignment_faults
+	$(PY) -m benchmarks.training_speed
 	$(PY) -m benchmarks.viewer_speed
 
 notebooks: phantom  ## execute the committed notebooks in place
@@ -95,4 +108,4 @@ clean:  ## delete what was computed; data sets stay
 	rm -rf build docs/modules figures/*/*.pdf figures/*/*.json figures/*/*.tex data/*/derived .pytest_cache .ruff_cache
 
 clean-all: clean  ## also delete the embedded data set and the environment
-	rm -rf data/phantom .venv *.egg-info
+	rm -rf data/phantom data/synthetic_* .venv *.egg-info

@@ -24,10 +24,15 @@ NOTEBOOKS = {
     "03_unet_training": ("DATASET", "PRESET"),
     "04_evaluation_and_figures": ("DATASET", "PRESET"),
 }
+STUDIES = {  # what the reports also studied, each on its own
+    "05_loss_study": ("DATASET",),
+    "06_robustness": (),
+    "07_other_images": (),
+}
 
 
-def run_notebooks(dataset, preset_name):
-    """Execute every notebook on one data set; the committed notebooks stay as they are.
+def run_notebooks(dataset, preset_name, notebooks=NOTEBOOKS):
+    """Execute notebooks on one data set; the committed notebooks stay as they are.
 
     The executed copies go to `data/<its name>/derived/notebooks/`. What a notebook prints
     appears as it comes. Raises InputError with the notebook's own sentence when one stops.
@@ -40,7 +45,7 @@ def run_notebooks(dataset, preset_name):
     values = {"DATASET": dataset if by_name else str(folder), "PRESET": preset_name}
     # the kernel of this very environment, also where a user has installed others
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
-    for name, parameters in NOTEBOOKS.items():
+    for name, parameters in notebooks.items():
         print(f"\n{name}", flush=True)
         try:
             papermill.execute_notebook(
@@ -63,9 +68,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", default="phantom", help="name under data/, or a folder")
     parser.add_argument("--preset", default="quick", help="hyper-parameters, see settings.py")
+    parser.add_argument("--studies", action="store_true", help="notebooks 05 to 07 instead")
     arguments = parser.parse_args()
+    notebooks = STUDIES if arguments.studies else NOTEBOOKS
     try:
-        executed = run_notebooks(arguments.dataset, arguments.preset)
+        executed = run_notebooks(arguments.dataset, arguments.preset, notebooks)
     except InputError as error:
         sys.exit(f"InputError: {error}")
     figures = figures_folder(arguments.dataset)
