@@ -61,17 +61,19 @@ def test_every_library_that_is_imported_is_required():
     }
     files = [
         file
-        for folder in ("utils", "tests", "benchmarks")
+        for folder in ("utils", "tests", "benchmarks", "docs")
         for file in (ROOT / folder).rglob("*.py")
     ]
-    ours = {"utils", "tests", "benchmarks"} | {file.stem for file in files}
+    ours = {"utils", "tests", "benchmarks", "docs"} | {file.stem for file in files}
     installed = packages_distributions()
+    peers = re.findall(r"^[\w.-]+", (ROOT / "benchmarks" / "requirements.txt").read_text(), re.M)
     for file in files:
+        allowed = required | set(peers) if "benchmarks" in file.parts else required
         for name in imported(file):
             if name in sys.stdlib_module_names or name in ours:
                 continue
             brought_by = {dist.lower().replace("_", "-") for dist in installed.get(name, [])}
-            assert required & brought_by, (file, name)
+            assert allowed & brought_by or name in allowed, (file, name)
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -92,7 +94,7 @@ class TestNotebooks:
 
     def test_cells_are_short_and_the_file_is_small(self, notebook):
         assert notebook.stat().st_size < 1.5e6
-        for cell in self.cells(notebook):
+        for cell in self.cells(notebook)[1:]:  # the first imports, one name a line
             assert len("".join(cell["source"]).splitlines()) <= 30
 
     def test_opens_with_title_imports_and_parameters(self, notebook):

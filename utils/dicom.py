@@ -6,6 +6,7 @@ What is done with each kind of damaged or unusual input is told by its test: fil
 tests/test_dicom.py, order and orientation in test_geometry.py, values in test_pixels.py.
 """
 
+import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,12 +174,11 @@ def summary(volume):
     return "\n".join(lines + [f"  note: {note}" for note in volume.notes])
 
 
-def main(arguments):
+def main(arguments=None):
     """Print the summary of a series, or of each case of a data set; 1 if any is refused."""
-    if len(arguments) != 1:
-        print("usage: python -m utils.dicom FOLDER", file=sys.stderr)
-        return 1
-    folder = Path(arguments[0])
+    parser = argparse.ArgumentParser(prog="python -m utils.dicom", description=main.__doc__)
+    parser.add_argument("folder", type=Path, help="a DICOM series, or a data set with Images/")
+    folder = parser.parse_args(arguments).folder
     images = folder / "Images"
     cases = sorted(path for path in images.iterdir() if path.is_dir()) if images.is_dir() else []
     failed = 0
@@ -192,4 +192,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

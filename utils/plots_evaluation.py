@@ -91,7 +91,7 @@ def doubt_maps(examples):
         axes[1, column].set(xticks=[], yticks=[])
         axes[1, column].grid(False)
     figure.colorbar(picture, ax=axes, label="doubt / bits", fraction=0.03)
-    axes[0, 0].set_ylabel("truth blue, prediction orange")
+    axes[0, 0].set_ylabel("truth, prediction")
     axes[1, 0].set_ylabel("uncertainty")
     return figure
 
