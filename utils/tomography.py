@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy import fft, ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 SHARES = (0.3, 0.4, 0.3)  # of the classes: 0 pore, 1 grey phase, 2 bright phase
 GREYS = (20_000, 27_500, 35_000)  # of 65 535, as absorption sets them
@@ -22,7 +22,7 @@ def material(size, rng):
     # bent by smooth noise, so that the cells' borders are not straight
     bend = [ndimage.gaussian_filter(rng.standard_normal((size, size)), 5) for _ in range(2)]
     pixels = pixels + 40 * np.stack(bend, -1).reshape(-1, 2)
-    grain = cKDTree(centres).query(pixels)[1].reshape(size, size)
+    grain = KDTree(centres).query(pixels)[1].reshape(size, size)
     phase = rng.choice(len(SHARES), count, p=SHARES)[grain]
     rounded = [ndimage.gaussian_filter((phase == k).astype(np.float32), 2.0) for k in range(3)]
     classes = np.argmax(rounded, 0).astype(np.uint8)
