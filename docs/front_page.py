@@ -19,19 +19,13 @@ from utils.workspace import REPOSITORY, derived_folder, figures_folder, shown, w
 FOLDER = REPOSITORY / "figures" / "readme"
 RESULTS = FOLDER / "results.json"  # committed: what the table was made from
 MOST_BYTES = 3_000_000  # of the animation
-THUMBNAIL = 360  # px wide
+WIDTH = 360  # px, of a thumbnail
 TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
 ROWS = {  # path into results.json -> first columns of the row
     ("phantom", "test"): "12 **synthetic** patients, 4 unseen | default preset, network alone",
     ("phantom", "postprocessed.test"): "the same | post-processed",
     ("lctsc", "leave_one_out"): "4 real patients of LCTSC, each unseen once | `best` preset",
 }
-PUBLISHED = """\
-| *Published:* LCTSC, between clinicians ([Yang 2018](https://doi.org/10.1002/mp.13141)) | \
- | | 0.956 left, 0.955 right | |
-| *Published:* first report, on 4 of 12 patients it also chose by | U-Net, β 0.7 | most above 0.95 \
-| 0 | many |
-"""
 
 
 def table(results):
@@ -54,7 +48,7 @@ def table(results):
                 f"| {scores['dsc_3d']['mean']:.3f} | {scores['hallucinated_slices']} of "
                 f"{scores['lung_free_slices']} |"
             )
-    return "\n".join(lines) + "\n" + PUBLISHED.replace(" |  |", " | |")
+    return "\n".join(lines) + "\n"
 
 
 def write_table(readme, results):
@@ -72,8 +66,8 @@ def first_test_patient():
     return load_cases("phantom")[name], load_masks("phantom")[name], prediction
 
 
-def thumbnails(notebook):
-    """The widest picture that a notebook shows, small; None when it shows none."""
+def thumbnail(notebook):
+    """The tallest picture that a notebook shows, small; None when it shows none."""
     best = None
     for cell in json.loads(notebook.read_text())["cells"]:
         for output in cell.get("outputs", []):
@@ -84,8 +78,8 @@ def thumbnails(notebook):
                     best = picture.convert("RGB")
     if best is None:
         return None
-    height = round(best.height * THUMBNAIL / best.width)
-    return best.resize((THUMBNAIL, height), Image.Resampling.LANCZOS)
+    height = round(best.height * WIDTH / best.width)
+    return best.resize((WIDTH, height), Image.Resampling.LANCZOS)
 
 
 def main():
@@ -96,7 +90,7 @@ def main():
     write_json(RESULTS, results)
     write_table(REPOSITORY / "README.md", results)
     for notebook in sorted((REPOSITORY / "notebooks").glob("0*.ipynb")):
-        picture = thumbnails(notebook)
+        picture = thumbnail(notebook)
         if picture:
             picture.save(FOLDER / f"{notebook.stem}.png", optimize=True)
     volume, truth, prediction = first_test_patient()

@@ -110,3 +110,11 @@ def enhanced_ct(count=5, rows=8, cols=6, spacing=3.0):
     for keyword in (moved + " RescaleIntercept SliceLocation SliceThickness").split():
         delattr(dataset, keyword)
     return dataset
+
+
+def with_flipped_bits(data, rng, count):
+    """The bytes of a file with so many of their bits flipped, anywhere."""
+    scrambled = bytearray(data)
+    for place in rng.integers(0, len(data), count):
+        scrambled[place] ^= 1 << rng.integers(8)
+    return scrambled

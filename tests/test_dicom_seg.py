@@ -8,7 +8,7 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
-from dicom_factory import ROOT, enhanced_ct, save, write_series
+from dicom_factory import ROOT, enhanced_ct, save, with_flipped_bits, write_series
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from utils.dicom import read_series
@@ -470,10 +470,7 @@ def test_damaged_files_are_refused_or_read_in_full(tmp_path):
             pass
     rng, refused = np.random.default_rng(5), 0
     for _ in range(120):
-        scrambled = bytearray(data)
-        for place in rng.integers(0, len(data), 6):
-            scrambled[place] ^= 1 << rng.integers(8)
-        file.write_bytes(scrambled)
+        file.write_bytes(with_flipped_bits(data, rng, 6))
         try:
             seg_masks(file, volume)
         except InputError:

@@ -94,7 +94,7 @@ class TestNotebooks:
 
     def test_cells_are_short_and_the_file_is_small(self, notebook):
         assert notebook.stat().st_size < 1.5e6
-        for cell in self.cells(notebook)[1:]:  # the first imports, one name a line
+        for cell in self.cells(notebook):
             assert len("".join(cell["source"]).splitlines()) <= 30
 
     def test_opens_with_title_imports_and_parameters(self, notebook):

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pydicom
 import pytest
-from dicom_factory import ROOT, SERIES, replace_bytes, write_series
+from dicom_factory import ROOT, SERIES, replace_bytes, with_flipped_bits, write_series
 from matplotlib.path import Path as Outline
 from pydicom.uid import ExplicitVRLittleEndian
 from rtstruct_factory import FRAME, contour, write_rtstruct
@@ -432,10 +432,7 @@ def test_damaged_files_are_refused_or_read_in_full(tmp_path, syntax):
     rng = np.random.default_rng(7)
     refused = 0
     for _ in range(150):
-        scrambled = bytearray(data)
-        for place in rng.integers(0, len(data), 4):
-            scrambled[place] ^= 1 << rng.integers(8)
-        file.write_bytes(scrambled)
+        file.write_bytes(with_flipped_bits(data, rng, 4))
         try:
             roi_masks(file, a_volume())
         except InputError:
