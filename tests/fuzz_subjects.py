@@ -19,7 +19,7 @@ from pydicom.uid import (
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest does the same
 from dicom_factory import enhanced_ct, save, write_series
-from rtstruct_factory import contour, write_rtstruct
+from rtstruct_factory import contour, in_mm, with_undefined_lengths, write_rtstruct
 
 from tests.fuzz_mutations import DICOM, GENERAL, NPZ
 from utils.dicom import read_series
@@ -109,22 +109,15 @@ def _series_subject(folder):
 def _structure_sets(folder, volume):
     """RTSTRUCTs of two lungs: implicit, explicit, and with sequences of undefined length."""
 
-    def undefined(dataset):
-        for keyword in ("StructureSetROISequence", "ROIContourSequence"):
-            dataset[keyword].is_undefined_length = True
-        for roi in dataset.ROIContourSequence:
-            roi["ContourSequence"].is_undefined_length = True
-
     row, col = np.array([(4.3, 3.2), (4.3, 11.7), (25.6, 12.1), (24.9, 3.9)]).T
     lungs = []
     for name, start in (("Lung_L", 18), ("Lung_R", 0)):
         index = [np.column_stack([0 * row + k, row, col + start]) for k in range(SLICES)]
-        points = [part @ volume.affine[:3, :3].T + volume.affine[:3, 3] for part in index]
-        lungs.append((name, [contour(part) for part in points]))
+        lungs.append((name, [contour(in_mm(volume, part)) for part in index]))
     for edit, syntax in (
         (None, ImplicitVRLittleEndian),
         (None, ExplicitVRLittleEndian),
-        (undefined, ExplicitVRLittleEndian),
+        (with_undefined_lengths, ExplicitVRLittleEndian),
     ):
         path = write_rtstruct(folder / "rt.dcm", lungs, edit, syntax)
         yield _mask_subject("RTSTRUCT", path, lambda p: lung_mask(p, volume), DICOM)

@@ -1,6 +1,7 @@
 """Small RTSTRUCT files for tests: contours drawn on the series of dicom_factory."""
 
 import dicom_factory
+import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
@@ -15,6 +16,11 @@ def item(**elements):
         of_items = isinstance(value, list) and all(isinstance(part, Dataset) for part in value)
         setattr(dataset, keyword, Sequence(value) if of_items else value)
     return dataset
+
+
+def in_mm(volume, index):
+    """Points [n, 3] in mm (LPS) of voxel indices [n, 3] (slice, row, col) of a volume."""
+    return np.asarray(index) @ volume.affine[:3, :3].T + volume.affine[:3, 3]
 
 
 def contour(points, kind="CLOSED_PLANAR"):
@@ -57,3 +63,11 @@ def write_rtstruct(path, structures, edit=None, syntax=ImplicitVRLittleEndian, *
         edit(dataset)
     dicom_factory.save(dataset, path, syntax)
     return path
+
+
+def with_undefined_lengths(dataset):
+    """Edit for `write_rtstruct`: sequences end at a delimiter instead of stating their length."""
+    for keyword in ("StructureSetROISequence", "ROIContourSequence"):
+        dataset[keyword].is_undefined_length = True
+    for roi in dataset.ROIContourSequence:
+        roi["ContourSequence"].is_undefined_length = True
