@@ -32,7 +32,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 from utils.viewer import slice_viewer, still
-from utils.viewer_frames import checked_case, compose
+from utils.viewer_case import checked_case
+from utils.viewer_frames import compose
 
 rng = np.random.default_rng(0)
 z, y, x = np.ogrid[-1:1:150j, -1:1:512j, -1:1:512j]

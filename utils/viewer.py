@@ -17,16 +17,8 @@ from traitlets import Bool, Dict, Enum, Float, Int, TraitError, validate
 
 from utils import viewer_packing as packing
 from utils.errors import InputError
-from utils.viewer_frames import (
-    OVERLAYS,
-    PLANES,
-    WINDOWS,
-    checked_case,
-    checked_index,
-    checked_look,
-    compose,
-    still,
-)
+from utils.viewer_case import PLANES, checked_case
+from utils.viewer_frames import OVERLAYS, WINDOWS, checked_index, checked_look, compose, still
 from utils.workspace import written_whole
 
 __all__ = ["SliceViewer", "animation", "export_html", "slice_viewer", "still"]

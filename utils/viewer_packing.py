@@ -18,11 +18,12 @@ from dataclasses import replace
 import numpy as np
 
 from utils.errors import InputError
-from utils.viewer_frames import OVERLAYS, PLANES, WINDOWS, slice_areas, slice_dice
+from utils.viewer_case import PLANES
+from utils.viewer_frames import OVERLAYS, WINDOWS
+from utils.viewer_scores import DISAGREE, scores
 
 SLICES = 8  # in a chunk: the browser decodes one between two repaints
 CLIP = (-1100, 1500)  # HU kept when HU are rounded; beyond lie only padding and metal
-DISAGREE = 0.9  # a slice whose Dice is below counts as disagreeing
 STEPS = (1, 4, 8, 12, 16)  # HU; 1 is lossless, 16 is 4 % of the narrowest preset window
 
 
@@ -142,39 +143,3 @@ def _loss(reduction, step):
     return f"To keep this page small, {' and '.join(lost)}; scores are of the original." * bool(
         lost
     )
-
-
-def scores(case, reduction=1):
-    """Per plane: `area` of lung in voxels and `dice` of each slice, and where to jump.
-
-    The area is the truth's, or the prediction's where that is all there is; what needs both
-    masks is missing unless both are given. Of coronal and sagittal slices every
-    `reduction`-th is scored.
-    """
-    given = [mask for mask in (case.truth, case.prediction) if mask is not None]
-    areas = [slice_areas(mask) for mask in given]
-    overlap = slice_areas(given[0] & given[1]) if len(given) == 2 else None
-    result = {}
-    for plane in PLANES:
-        every = slice(None, None, 1 if plane == "axial" else reduction)
-        here = [area[plane][every] for area in areas]
-        result[plane] = {"area": here[0].tolist()} if here else {}
-        if overlap:
-            dice = slice_dice(*here, overlap[plane][every])
-            result[plane] |= _jumps(dice, *here)
-    return result
-
-
-def _jumps(dice, truth_area, prediction_area):
-    """Dice of each slice for JSON, and where to jump: best, worst and all that disagree."""
-    defined = np.flatnonzero(~np.isnan(dice))
-    lung = np.flatnonzero(truth_area > 0)
-    # of slices that score the same the largest: best seen there, or worst missed
-    best = max(lung, key=lambda i: (dice[i], truth_area[i]), default=None)
-    worst = min(defined, key=lambda i: (dice[i], -truth_area[i] - prediction_area[i]), default=None)
-    return {
-        "dice": [None if np.isnan(d) else round(d, 4) for d in dice.tolist()],
-        "best": None if best is None else int(best),
-        "worst": None if worst is None else int(worst),
-        "poor": np.flatnonzero(dice < DISAGREE).tolist(),
-    }

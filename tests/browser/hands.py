@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from utils.viewer import still
-from utils.viewer_frames import PLANES
+from utils.viewer_case import PLANES
 
 
 class Viewer:
