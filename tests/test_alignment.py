@@ -70,7 +70,7 @@ def test_every_fault_by_its_name_and_corrected(chest, name):
         assert mended.sum() >= 0.6 * mask.sum()
 
 
-def test_masks_that_are_no_lungs(chest):
+def test_empty_and_full_masks_are_unrelated(chest):
     hu, mask = chest
     assert check_case(hu, np.zeros_like(mask)).verdict == "unrelated"
     assert check_case(hu, np.ones_like(mask)).verdict == "unrelated"
@@ -87,7 +87,7 @@ def test_a_symmetric_chest_cannot_tell_left_from_right(chest):
 
 
 @pytest.mark.parametrize("step", ["turn", "flip sideways", "shift slices by two", "shift rows"])
-def test_unknown_corrections(chest, step):
+def test_unknown_corrections_are_refused(chest, step):
     with pytest.raises(InputError, match="There is no correction"):
         correct(chest[1], step)
 
@@ -109,7 +109,7 @@ def test_training_needs_good_verdicts(chest, dataset):
         require_aligned(dataset, ["Case_000", "Case_001", "Case_002"])
 
 
-def test_command_line_without_a_data_set(capsys):
+def test_command_line_says_which_data_set_is_missing(capsys):
     assert main(["no such data set"]) == 1
     assert "There is no data set" in capsys.readouterr().err
 
@@ -136,7 +136,7 @@ def test_command_line_prints_the_table_and_fails_for_a_bad_case(chest, dataset, 
 
 
 @pytest.mark.real_data
-def test_real_patients_and_their_faults(real_data, tmp_path, monkeypatch):
+def test_real_patients_are_aligned_and_every_fault_is_named(real_data, tmp_path, monkeypatch):
     """Every fault on a real patient is caught by its name, another patient's mask too."""
     monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
     volumes, masks = load_cases(str(real_data / "lctsc")), load_masks(str(real_data / "lctsc"))

@@ -37,7 +37,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_area_of_a_shape(name):
+def test_area_is_that_of_the_shape(name):
     """One mask is off by less than the outline's length (Jarník 1925: lattice points in a closed
     curve); the mean over sub-pixel shifts by less than 0.05 %, so that no border is favoured."""
     contours, area, length = SHAPES[name]
@@ -82,7 +82,7 @@ def test_a_bridge_through_voxel_centres_leaves_no_trace():
     assert np.array_equal(fill_even_odd([polygon], (20, 20)), expected)
 
 
-def test_random_polygons_with_many_crossings():
+def test_random_polygons_are_filled_as_a_ray_counts_crossings():
     rng = np.random.default_rng(4)
     for _ in range(20):
         points = rng.uniform(-10, 50, (7, 2))

@@ -22,7 +22,7 @@ from utils.dicom import read_series
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
 @pytest.mark.parametrize("signed", [0, 1])
-def test_compressed_series(tmp_path, syntax, signed):
+def test_compressed_series_gives_the_same_hu(tmp_path, syntax, signed):
     def edit(dataset, k):
         dataset.PixelRepresentation = signed
         if signed:

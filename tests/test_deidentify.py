@@ -51,7 +51,7 @@ def test_copy_loads_with_the_same_pixels_and_the_case_name(original, tmp_path):
     assert volume.identity["patient_id"] == "Case_007"
 
 
-def test_marks_of_a_deidentified_object(original, tmp_path):
+def test_copy_is_marked_as_deidentified(original, tmp_path):
     deidentify(original, tmp_path / "copy", "Case_007")
     for path in (tmp_path / "copy").iterdir():
         dataset = dcmread(path)
@@ -177,7 +177,7 @@ def test_nothing_is_written_when_a_file_fails(original, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["Doe_Jane"]
 
 
-def test_folder_without_dicom(tmp_path):
+def test_folder_without_dicom_is_refused(tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(InputError, match="holds no DICOM file"):
         deidentify(tmp_path / "in", tmp_path / "copy", "Case_007")

@@ -12,7 +12,7 @@ from utils.dicom import header_table, main, read_series
 from utils.errors import InputError
 
 
-def test_plain_series(tmp_path):
+def test_plain_series_loads_whole_and_placed(tmp_path):
     paths = write_series(tmp_path / "Case_007")
     volume = read_series(tmp_path / "Case_007")
     assert_whole(volume)
@@ -27,7 +27,7 @@ def test_plain_series(tmp_path):
     assert not volume.hu.flags.writeable
 
 
-def test_no_such_folder(tmp_path):
+def test_absent_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"There is no folder .*absent"):
         read_series(tmp_path / "absent")
 
@@ -41,7 +41,7 @@ def test_single_slice_loads_with_a_note(tmp_path):
     assert "SliceThickness, 3 mm" in volume.notes[0]
 
 
-def test_enhanced_multi_frame(tmp_path):
+def test_enhanced_multi_frame_loads_like_single_slices(tmp_path):
     save(enhanced_ct(), tmp_path / "all.dcm")
     volume = read_series(tmp_path)
     assert_whole(volume)

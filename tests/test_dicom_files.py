@@ -41,7 +41,7 @@ def test_empty_file_named_like_a_slice_is_refused(tmp_path, name):
     assert f"{name} is empty (0 bytes)" in refusal(tmp_path)
 
 
-def test_empty_file_without_suffix_among_slices_without_suffix(tmp_path):
+def test_empty_file_without_suffix_among_slices_without_suffix_is_refused(tmp_path):
     write_series(tmp_path, suffix="")
     (tmp_path / "1-009").touch()
     assert "1-009 is empty (0 bytes)" in refusal(tmp_path)
@@ -126,7 +126,7 @@ def test_pipe_does_not_block(tmp_path):
     assert volume.notes == ("Skipped 1 not DICOM (pipe.dcm).",)
 
 
-def test_awkward_paths_and_a_read_only_folder(tmp_path):
+def test_awkward_paths_load_and_a_read_only_folder_stays_as_it_is(tmp_path):
     folder = tmp_path / "Fälle 2024 é" / ("x" * 200)
     write_series(folder)
     folder.chmod(0o555)

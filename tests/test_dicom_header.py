@@ -39,7 +39,7 @@ def test_every_truncation_of_a_slice_is_refused(tmp_path):
     "syntax", [ExplicitVRBigEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian]
 )
 @pytest.mark.parametrize("suffix", ["", ".DCM", ".dcm"])
-def test_uncompressed_syntaxes_and_suffixes(tmp_path, syntax, suffix):
+def test_uncompressed_syntaxes_load_whatever_the_suffix(tmp_path, syntax, suffix):
     write_series(tmp_path / "a", syntax=syntax, suffix=suffix)
     volume = read_series(tmp_path / "a")
     assert_whole(volume)

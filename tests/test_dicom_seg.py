@@ -122,21 +122,21 @@ def test_left_and_right_come_back_apart_and_united(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.int64, np.float32])
-def test_masks_of_every_number_type(tmp_path, kind):
+def test_masks_of_every_number_type_come_back_the_same(tmp_path, kind):
     volume = loaded(tmp_path)
     mask = lopsided(volume)
     write_seg(mask.astype(kind), volume, tmp_path / "seg.dcm")
     assert np.array_equal(read_seg(tmp_path / "seg.dcm", volume), mask)
 
 
-def test_an_empty_mask(tmp_path):
+def test_an_empty_mask_keeps_its_frames_and_comes_back_empty(tmp_path):
     volume = loaded(tmp_path)
     write_seg(np.zeros(SHAPE, bool), volume, tmp_path / "seg.dcm")
     assert pydicom.dcmread(tmp_path / "seg.dcm").NumberOfFrames == 5
     assert read_seg(tmp_path / "seg.dcm", volume).sum() == 0
 
 
-def test_an_enhanced_ct(tmp_path):
+def test_a_mask_of_an_enhanced_ct_comes_back_the_same(tmp_path):
     save(enhanced_ct(rows=12, cols=10), tmp_path / "images" / "ct.dcm")
     volume = read_series(tmp_path / "images")
     mask = lopsided(volume)
@@ -148,7 +148,7 @@ def test_an_enhanced_ct(tmp_path):
 
 @pytest.mark.parametrize("regions", [("both",), ("right", "left")])
 @pytest.mark.parametrize("algorithm", [None, "U-Net, width 16"])
-def test_the_standard_is_met(tmp_path, regions, algorithm):
+def test_dciodvfy_finds_no_error(tmp_path, regions, algorithm):
     volume = loaded(tmp_path)
     mask = lopsided(volume, labels=len(regions))
     write_seg(mask, volume, tmp_path / "seg.dcm", regions, algorithm)
@@ -157,7 +157,7 @@ def test_the_standard_is_met(tmp_path, regions, algorithm):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("vendor", ["A0001", "A0002"])
-def test_real_series_of_two_vendors(real_data, tmp_path, vendor):
+def test_masks_of_real_series_come_back_through_highdicom(real_data, tmp_path, vendor):
     volume = read_series(real_data / "lung_pet_ct_dx" / vendor)
     mask = (volume.hu < -500).astype(np.uint8)
     write_seg(mask, volume, tmp_path / "seg.dcm", algorithm="threshold")
@@ -167,7 +167,7 @@ def test_real_series_of_two_vendors(real_data, tmp_path, vendor):
 
 
 @pytest.mark.real_data
-def test_a_real_patient_with_a_mask(real_data, tmp_path):
+def test_each_frame_of_a_real_mask_names_its_source_file(real_data, tmp_path):
     """Files and InstanceNumber run from the head down, the mask from the abdomen up."""
     volume = read_series(real_data / "lctsc" / "Images" / "Case_000")
     mask = load_mask(real_data / "lctsc" / "Segmentations" / "Case_000_seg.npz")

@@ -24,14 +24,14 @@ from utils.errors import InputError
     ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-def test_masks_that_do_not_fit(tmp_path, mask, found):
+def test_masks_that_do_not_fit_are_refused_and_nothing_is_written(tmp_path, mask, found):
     volume = loaded(tmp_path)
     with pytest.raises(InputError, match=found):
         write_seg(mask, volume, tmp_path / "seg.dcm")
     assert not (tmp_path / "seg.dcm").exists()
 
 
-def test_a_series_that_is_not_there_any_more(tmp_path):
+def test_a_series_that_is_not_as_it_was_loaded_is_refused(tmp_path):
     volume = loaded(tmp_path)
     mask, seg = lopsided(volume), tmp_path / "seg.dcm"
     seg.write_bytes(b"an older file")
@@ -51,7 +51,7 @@ def test_a_series_that_is_not_there_any_more(tmp_path):
     assert seg.read_bytes() == b"an older file"
 
 
-def test_a_series_without_positions_or_names(tmp_path):
+def test_positions_and_study_are_needed_but_names_are_not(tmp_path):
     def placeless(dataset, k):
         del dataset.ImagePositionPatient
 

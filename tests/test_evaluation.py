@@ -44,7 +44,7 @@ def test_what_a_slice_scores(predicted, true, threshold, score):
     assert dsc(prediction, truth, threshold).item() == pytest.approx(score, nan_ok=True)
 
 
-def test_slice_table():
+def test_slice_table_by_hand():
     # 512² is 256 times 32², so 1310 px become 5.1 px and 20 px become 0.08 px
     table = slice_metrics(masks(0, 4, 6, 100), masks(0, 0, 0, 200))
     assert table["slice"].tolist() == [0, 1, 2, 3]
@@ -90,7 +90,9 @@ NAN = float("nan")
         (9, 0, 0, 0, 1, 1, 1, NAN, 1, 1),  # lung everywhere: no background
     ],
 )
-def test_scores_of_empty_masks(tp, fp, tn, fn, iou, precision, recall, specificity, f1, accuracy):
+def test_scores_of_empty_masks_by_definition(
+    tp, fp, tn, fn, iou, precision, recall, specificity, f1, accuracy
+):
     expected = {"iou": iou, "precision": precision, "recall": recall}
     expected |= {"specificity": specificity, "f1": f1, "accuracy": accuracy}
     scores = {name: float(value) for name, value in pixel_scores(tp, fp, tn, fn).items()}

@@ -12,7 +12,7 @@ from utils.dicom import read_series
 from utils.geometry import to_stored_grid
 
 
-def test_without_orientation_refused(tmp_path):
+def test_without_orientation_is_refused(tmp_path):
     write_series(tmp_path, edit=lambda ds, k: ds.__delattr__("ImageOrientationPatient"))
     assert "ImageOrientationPatient is missing" in refusal(tmp_path)
 

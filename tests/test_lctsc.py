@@ -67,12 +67,12 @@ def test_the_same_patient_is_the_same_case_however_many_are_fetched(archive):
         ("LCTSC-Test-S1-101,LCTSC-Test-S1-101", ORDER[3:]),
     ],
 )
-def test_choosing(archive, wanted, names):
+def test_patients_are_chosen_by_number_or_name(archive, wanted, names):
     assert [p.name for p in lctsc.choose(lctsc.list_patients(), wanted)] == names
 
 
 @pytest.mark.parametrize("wanted", ["0", "5", "-1", "", "twelve", "LCTSC-Train-S1-001,LCTSC-X"])
-def test_choosing_what_is_not_there(archive, wanted):
+def test_choosing_what_is_not_there_is_refused(archive, wanted):
     with pytest.raises(InputError, match="is no patient of LCTSC; expected a number from 1 to 4"):
         lctsc.choose(lctsc.list_patients(), wanted)
 
@@ -146,7 +146,7 @@ def test_without_a_network_it_is_one_sentence(archive, monkeypatch, capsys, fetc
     assert "Check the network and run the same command again" in line
 
 
-def test_the_command_line(archive, monkeypatch, capsys):
+def test_the_command_fetches_or_says_what_is_wrong(archive, monkeypatch, capsys):
     monkeypatch.setattr(lctsc.make_dataset, "__defaults__", ("12", None, archive.fetch))
     assert lctsc.main(["--patients", "1"]) == 0
     assert "1 patients, 1 to make ready" in capsys.readouterr().out
@@ -163,7 +163,7 @@ def test_what_lies_in_the_way_is_not_deleted(archive, tmp_path):
     assert own.read_bytes() == b"mine" and archive.asked == []
 
 
-def test_another_patients_files(archive):
+def test_another_patients_files_are_refused(archive):
     """Right in number and size, and still not the patient."""
     first, _, third, _ = lctsc.list_patients()
 
@@ -176,7 +176,7 @@ def test_another_patients_files(archive):
         lctsc.make_dataset("1", fetch=swapped)
 
 
-def test_contours_of_another_series(archive, tmp_path):
+def test_contours_of_another_series_are_refused(archive, tmp_path):
     first = lctsc.list_patients()[0]
     structures = [("Lungs", [box(-94, (2, 8), (1, 4))])]
     file = archive.folder / first.contours.uid / "rt.dcm"
@@ -188,13 +188,13 @@ def test_contours_of_another_series(archive, tmp_path):
     assert not (tmp_path / "workspace" / "data" / "lctsc" / "Segmentations").exists()
 
 
-def test_an_index_of_another_shape(archive):
+def test_an_index_of_another_shape_is_refused(archive):
     archive.rows.pop()
     with pytest.raises(InputError, match=r"1 CT series and 0 RTSTRUCTs of LCTSC-Train-S1-002"):
         lctsc.list_patients()
 
 
-def test_a_disk_that_cannot_be_written(archive, monkeypatch):
+def test_a_full_disk_is_one_clear_error(archive, monkeypatch):
     def full(*arguments, **named):
         raise OSError(28, "No space left on device", "Case_000_seg.npz")
 
@@ -203,7 +203,7 @@ def test_a_disk_that_cannot_be_written(archive, monkeypatch):
         lctsc.make_dataset("1", fetch=archive.fetch)
 
 
-def test_the_index_that_is_installed():
+def test_the_installed_index_lists_sixty_patients():
     """The collection as published: sixty patients, a third from each institution."""
     pytest.importorskip("idc_index_data", reason="idc-index is not installed")
     patients = lctsc.list_patients()

@@ -21,7 +21,7 @@ def lungs():
     return ellipsoid((10, 50, 35), (9, 35, 25)), ellipsoid((10, 50, 105), (8, 35, 22))
 
 
-def test_two_separate_lungs(lungs):
+def test_two_separate_lungs_are_labelled_by_side(lungs):
     right, left = lungs
     labels = split_lungs(right | left, SPACING)
     assert labels.dtype == np.uint8
@@ -53,7 +53,7 @@ def test_a_single_lung_lies_on_its_own_side(lungs, which, label):
     assert np.unique(split_lungs(lungs[which], SPACING)).tolist() == [0, label]
 
 
-def test_a_single_lung_in_an_off_centre_body(lungs):
+def test_a_single_lung_is_told_by_the_middle_of_the_body(lungs):
     right = lungs[0]
     hu = np.full(SHAPE, -1000, np.int16)
     hu[:, 20:80, 0:60] = 40  # a body whose middle is at column 30
@@ -74,7 +74,7 @@ def test_fine_pixels_are_split_as_coarse_ones(lungs):
     assert np.array_equal(labels == RIGHT, lungs[0].repeat(3, 1).repeat(3, 2))
 
 
-def test_nothing_to_split():
+def test_an_empty_mask_has_no_lungs():
     assert not split_lungs(np.zeros(SHAPE, np.uint8), SPACING).any()
     assert body_midline(np.full(SHAPE, -1000, np.int16)) == 70
 
@@ -86,7 +86,7 @@ def test_volumes_by_hand():
     assert litres == pytest.approx({"both": 0.7, "right": 0.5, "left": 0.2})
 
 
-def test_bounding_box():
+def test_bounding_box_by_hand():
     mask = np.zeros((5, 6, 7), bool)
     assert bounding_box(mask) is None
     mask[2, 1:3, 6] = True

@@ -54,27 +54,27 @@ def test_objects_are_never_unpickled(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_file_without_masks(tmp_path):
+def test_a_file_without_masks_is_refused(tmp_path):
     with pytest.raises(InputError, match="there is no array `masks`"):
         load_mask(saved(tmp_path, mask=MASK))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"not a zip at all"])
-def test_a_file_that_is_no_npz(tmp_path, content):
+def test_a_file_that_is_no_npz_is_refused(tmp_path, content):
     file = tmp_path / "Case_000_seg.npz"
     file.write_bytes(content)
     with pytest.raises(InputError, match=r"Case_000_seg\.npz: this is not a readable npz"):
         load_mask(file)
 
 
-def test_a_truncated_npz(tmp_path):
+def test_a_truncated_npz_is_refused(tmp_path):
     file = saved(tmp_path, masks=np.random.default_rng(0).integers(0, 2, (9, 64, 64)))
     file.write_bytes(file.read_bytes()[:-400])
     with pytest.raises(InputError, match="not a readable npz"):
         load_mask(file)
 
 
-def test_a_header_that_promises_terabytes(tmp_path):
+def test_a_header_that_promises_terabytes_is_refused(tmp_path):
     file = tmp_path / "Case_000_seg.npz"
     header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (99999, 99999, 999), }"
     with zipfile.ZipFile(file, "w") as archive:
@@ -96,7 +96,7 @@ def npz_of(file, header, body=b"", method=zipfile.ZIP_DEFLATED, version=1):
 HEADER = b"{'descr': '|u1', 'fortran_order': False, 'shape': (3, 4, 5), }"
 
 
-def test_written_by_hand(tmp_path):
+def test_an_archive_written_by_hand_is_read(tmp_path):
     body = bytes(range(2)) * 30
     for version in (1, 2):
         mask = load_mask(npz_of(tmp_path / "m.npz", HEADER, body, version=version))
@@ -122,14 +122,14 @@ def test_written_by_hand(tmp_path):
         ({"method": zipfile.ZIP_BZIP2}, "not compressed as NumPy does"),
     ],
 )
-def test_hostile_archives(tmp_path, changes, found):
+def test_hostile_archives_are_refused(tmp_path, changes, found):
     given = {"header": HEADER, "body": bytes(60), **changes}
     file = npz_of(tmp_path / "Case_000_seg.npz", **given)
     with pytest.raises(InputError, match=rf"^Case_000_seg\.npz: .*({found})"):
         load_mask(file)
 
 
-def test_an_encrypted_archive(tmp_path):
+def test_an_encrypted_archive_is_refused(tmp_path):
     file = npz_of(tmp_path / "m.npz", HEADER, bytes(60))
     data = bytearray(file.read_bytes())
     data[6] |= 1
@@ -148,14 +148,14 @@ def test_bits_that_fell_over_are_found_by_the_checksum(tmp_path):
         load_mask(file)
 
 
-def test_a_mask_stored_column_by_column(tmp_path):
+def test_a_mask_stored_column_by_column_is_read(tmp_path):
     random = np.random.default_rng(0).integers(0, 2, (3, 4, 5))
     stored = np.asfortranarray(random.astype(float))
     assert np.array_equal(load_mask(saved(tmp_path, masks=stored)), random)
 
 
 @pytest.mark.parametrize("high", [(1, 255), (255, 1)])
-def test_a_mask_that_changes_its_mind_between_slices(tmp_path, high):
+def test_a_mask_whose_slices_hold_other_values_is_refused(tmp_path, high):
     masks = np.zeros((3, 4, 5), np.uint8)
     masks[0], masks[2] = high
     with pytest.raises(InputError, match=r"holds the values 0, 1, 255; expected a binary"):

@@ -57,7 +57,7 @@ def test_lungs_lie_inside_the_body(number, small):
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_threshold_is_not_enough(number, small):
+def test_air_that_is_not_lung_is_on_every_kind_of_slice(number, small):
     """Air that is not lung: trachea, stomach, bowel; it shows on slices without lung too."""
     patient, hu, mask = small[number]
     air = np.stack([enclosed_air(section) for section in hu]) & (mask == 0)

@@ -70,7 +70,7 @@ def test_slope_zero_is_refused(tmp_path):
     assert "1-002.dcm: RescaleSlope is 0" in refusal(tmp_path)
 
 
-def test_signed_and_unsigned_slices_in_one_series(tmp_path):
+def test_signed_and_unsigned_slices_may_be_mixed(tmp_path):
     def edit(dataset, k):
         if k % 2:  # stored as HU itself, negative values included
             dataset.RescaleIntercept = "0"
@@ -84,7 +84,7 @@ def test_signed_and_unsigned_slices_in_one_series(tmp_path):
     assert notes == ()
 
 
-def test_unsigned_values_above_the_signed_range(tmp_path):
+def test_unsigned_values_above_the_signed_range_are_kept(tmp_path):
     def edit(dataset, k):
         dataset.PixelRepresentation, dataset.RescaleIntercept = 0, "-32768"
         set_pixels(dataset, expected_hu(5)[k] + 32768)
@@ -127,7 +127,7 @@ def test_padding_becomes_air_with_a_note(tmp_path, signed, padding, tagged):
     assert len(notes) == 1 and "set to -1024 HU in 5 slices" in notes[0]
 
 
-def test_padding_outside_of_the_stored_bits(tmp_path):
+def test_padding_outside_of_the_stored_bits_becomes_air(tmp_path):
     """63536 in a 12-bit slice: cutting it to twelve bits would turn air into 1072 HU."""
 
     def edit(dataset, k):
@@ -181,7 +181,7 @@ def test_floating_point_pixels_are_refused(tmp_path):
     assert "1-001.dcm: pixels are stored as floating point" in refusal(tmp_path)
 
 
-def test_eight_bit_pixels(tmp_path):
+def test_eight_bit_pixels_are_read(tmp_path):
     def edit(dataset, k):
         dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
         dataset.PixelRepresentation, dataset.RescaleIntercept = 0, "-100"

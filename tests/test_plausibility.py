@@ -38,12 +38,12 @@ def only_sentence(scan, labels):
     return sentence
 
 
-def test_no_lung(chest):
+def test_a_scan_without_lung_is_doubted(chest):
     scan, labels = chest
     assert only_sentence(scan, labels * 0).startswith("No lung was found")
 
 
-def test_values_that_are_no_hounsfield_units(chest):
+def test_values_that_are_no_hounsfield_units_are_doubted(chest):
     scan, labels = chest
     shifted = dataclasses.replace(scan, hu=scan.hu + np.int16(1024))
     sentences = doubts(shifted, labels)
@@ -51,14 +51,14 @@ def test_values_that_are_no_hounsfield_units(chest):
     assert sentences[1].startswith("The median inside the lungs is 174 HU")
 
 
-def test_slices_askew(chest):
+def test_slices_askew_are_doubted(chest):
     scan, labels = chest
     angle = np.radians(17)
     about_x = [[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]]
     assert "17° askew" in only_sentence(volume(scan.hu, SPACING, np.array(about_x)), labels)
 
 
-def test_spacing_unlike_any_seen(chest):
+def test_spacing_unlike_any_seen_is_doubted(chest):
     scan, labels = chest
     sentences = doubts(volume(scan.hu, (12.0, 2.4, 2.4)), labels)
     assert [s.split(" measure")[0] for s in sentences[:3]] == [
@@ -69,13 +69,13 @@ def test_spacing_unlike_any_seen(chest):
     assert "expected 1 to 9" in sentences[3]  # as the lungs are then 27 litres
 
 
-def test_a_small_or_missing_lung(chest):
+def test_a_missing_lung_is_doubted(chest):
     scan, labels = chest
     one = np.where(labels == 1, 0, labels).astype(np.uint8)
     assert only_sentence(scan, one).startswith("The right lung measures 0.00 litres against 2.3")
 
 
-def test_lungs_that_leave_the_scan(chest):
+def test_lungs_that_leave_the_scan_are_doubted(chest):
     scan, labels = chest
     feet = only_sentence(volume(scan.hu[10:]), labels[10:])
     assert feet.startswith("The lungs reach the scan's feet end")
@@ -83,7 +83,7 @@ def test_lungs_that_leave_the_scan(chest):
     assert "feet and head end" in only_sentence(volume(scan.hu[10:50]), labels[10:50])
 
 
-def test_too_little_lung(chest):
+def test_too_little_lung_is_doubted(chest):
     scan, labels = chest
     labels = labels.copy()
     labels[14:] = 0

@@ -41,7 +41,7 @@ def test_summary_names_volumes_and_doubts():
     assert coronal.get_aspect() == pytest.approx(2.5)
 
 
-def test_summary_without_lung():
+def test_summary_is_drawn_without_lung_too():
     litres = {"both": 0.0, "right": 0.0, "left": 0.0}
     figure = plots.prediction_summary(volume(), np.zeros((12, 30, 40), np.uint8), litres, [])
     assert len(figure.axes) == 8

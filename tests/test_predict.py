@@ -137,7 +137,7 @@ def predicted(stand_in, cases, tmp_path_factory):
 
 @pytest.mark.usefixtures("stand_in")
 class TestCommandLine:
-    def test_a_folder_of_cases(self, predicted):
+    def test_a_folder_of_cases_is_segmented_case_by_case(self, predicted):
         out, printed = predicted
         names = sorted(path.name for path in out.iterdir())
         written = [f"Case_00{n}{end}" for n in (0, 1) for end in (".png", "_seg.dcm", "_seg.npz")]
@@ -163,7 +163,7 @@ class TestCommandLine:
         assert litres["left"] == pytest.approx(sides["left"].sum() * voxel, abs=1e-4)
         assert plt.imread(out / "Case_000.png").std() > 0.1
 
-    def test_one_series_alone(self, cases, tmp_path):
+    def test_one_series_alone_is_segmented(self, cases, tmp_path):
         assert predict.main([str(cases / "Images/Case_001"), "--out", str(tmp_path)]) == 0
         assert (tmp_path / "Case_001_seg.dcm").exists()
 
@@ -183,7 +183,7 @@ class TestCommandLine:
         assert not load_mask(tmp_path / "out/in_seg.npz").any()
 
     @pytest.mark.parametrize("name", ["absent", "empty"])
-    def test_nothing_to_segment(self, tmp_path, capsys, name):
+    def test_a_folder_without_series_is_one_clear_error(self, tmp_path, capsys, name):
         (tmp_path / "empty").mkdir()
         assert predict.main([str(tmp_path / name), "--out", str(tmp_path / "out")]) == 1
         assert name in capsys.readouterr().err

@@ -37,7 +37,7 @@ def test_contours_land_on_their_voxels(tmp_path):
     assert np.array_equal(united, expected["left"] + expected["right"])
 
 
-def test_pieces_and_holes_within_a_structure_but_union_of_structures(tmp_path):
+def test_contours_cut_holes_within_a_structure_and_structures_are_united(tmp_path):
     outer, hole = rectangle(9.5, 9.5, 39.5, 39.5), rectangle(19.5, 19.5, 29.5, 29.5)
     names = [("Lt Lung", drawn(2, outer, hole)), ("Left Lung", drawn(2, hole + 5))]
     masks, notes = roi_masks(write_rtstruct(tmp_path / "rt.dcm", names), a_volume())
@@ -50,7 +50,7 @@ def test_pieces_and_holes_within_a_structure_but_union_of_structures(tmp_path):
     assert notes == ("2 structures were united as left: Lt Lung, Left Lung.",)
 
 
-def test_a_coronal_series(tmp_path):
+def test_contours_of_a_coronal_series_land_on_their_voxels(tmp_path):
     """Files cut from front to back: contours lie in their planes, the mask on the common grid."""
     volume = a_volume((60, 10, 80), code="PFL")
     corners = np.array([[9.5, 19.5], [9.5, 49.5], [29.5, 49.5], [29.5, 19.5]])  # (slice, col)
@@ -61,7 +61,7 @@ def test_a_coronal_series(tmp_path):
     assert np.array_equal(lung_mask(file, volume), expected)
 
 
-def test_a_series_stored_feet_last_and_prone(tmp_path):
+def test_contours_of_a_prone_series_stay_at_their_place(tmp_path):
     """A loaded series whose files run otherwise: the contour stays at its place in the patient."""
 
     def prone(dataset, _):
@@ -94,7 +94,7 @@ def test_a_series_stored_feet_last_and_prone(tmp_path):
         ("Both Lungs", "both"),
     ],
 )
-def test_names_of_the_lungs(tmp_path, name, region):
+def test_lungs_are_known_by_their_usual_names(tmp_path, name, region):
     box = rectangle(9.5, 9.5, 19.5, 19.5)
     file = write_rtstruct(tmp_path / "rt.dcm", [(name, drawn(0, box))])
     assert list(roi_masks(file, a_volume())[0]) == [region]
@@ -173,7 +173,7 @@ def test_a_frame_of_reference_alone_is_noted(tmp_path):
 
 
 @pytest.mark.real_data
-def test_a_real_structure_set(real_data):
+def test_a_real_left_lung_is_drawn_as_a_second_implementation_draws_it(real_data):
     """Its one CT slice does not reach the left lung; on the whole grid it drew on it does."""
     folder = real_data / "oddities" / "rtstruct"
     volume = read_series(folder)

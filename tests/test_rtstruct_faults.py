@@ -25,7 +25,7 @@ from utils.rtstruct import lung_mask, roi_masks
         (drawn(2, BOX[:2]), "listed but has no closed contour"),
     ],
 )
-def test_contours_that_do_not_fit(tmp_path, contours, found):
+def test_contours_that_do_not_fit_are_refused(tmp_path, contours, found):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", contours)])
     with pytest.raises(InputError, match=rf"^rt\.dcm: .*{found}"):
         lung_mask(file, a_volume())
@@ -44,7 +44,7 @@ def test_contours_that_do_not_fit(tmp_path, contours, found):
         (b"-76.05", b"-7e+99"),
     ],
 )
-def test_numbers_that_are_none(tmp_path, old, new):
+def test_coordinates_that_are_no_numbers_are_refused(tmp_path, old, new):
     polygon = [[10, 10], [10, 15.5], [20, 20]]
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, polygon))])
     replace_bytes(file, old, new)
@@ -61,7 +61,7 @@ def test_numbers_that_are_none(tmp_path, old, new):
         ({"ContourData": []}, "something other than decimal numbers"),
     ],
 )
-def test_counts_that_do_not_add_up(tmp_path, entry, found):
+def test_counts_that_do_not_add_up_are_refused(tmp_path, entry, found):
     broken = contour(on_slice(2, BOX))
     for keyword, value in entry.items():
         setattr(broken, keyword, value)
@@ -70,7 +70,7 @@ def test_counts_that_do_not_add_up(tmp_path, entry, found):
         lung_mask(file, a_volume())
 
 
-def test_missing_pieces(tmp_path):
+def test_missing_sequences_are_refused(tmp_path):
     def without(keyword):
         return lambda dataset: delattr(dataset, keyword)
 
@@ -86,7 +86,7 @@ def test_missing_pieces(tmp_path):
             lung_mask(file, a_volume())
 
 
-def test_two_structures_of_one_number(tmp_path):
+def test_two_structures_of_one_number_are_refused(tmp_path):
     def same_number(dataset):
         for roi in dataset.StructureSetROISequence:
             roi.ROINumber = 1
@@ -97,7 +97,7 @@ def test_two_structures_of_one_number(tmp_path):
         lung_mask(file, a_volume())
 
 
-def test_files_that_are_no_structure_set(tmp_path):
+def test_files_that_are_no_structure_set_are_refused(tmp_path):
     text_file = tmp_path / "notes.txt"
     text_file.write_text("no DICOM")
     (slice_file,) = write_series(tmp_path / "images", count=1)
@@ -158,7 +158,7 @@ def test_an_item_that_swallows_the_next_is_refused(tmp_path, length):
         lung_mask(file, a_volume())
 
 
-def test_contours_beyond_all_number(tmp_path, monkeypatch):
+def test_more_contours_than_anybody_draws_are_refused(tmp_path, monkeypatch):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, BOX) + drawn(3, BOX))])
     monkeypatch.setattr("utils.rtstruct.MOST_CONTOURS", 1)
     with pytest.raises(InputError, match="“Lungs” has 2 contours, expected at most 1"):
@@ -172,7 +172,7 @@ def test_a_text_of_numbers_without_end_is_not_split(tmp_path, monkeypatch):
         lung_mask(file, a_volume())
 
 
-def test_contours_longer_than_any_drawn_one(tmp_path, monkeypatch):
+def test_contours_longer_than_any_drawn_one_are_refused(tmp_path, monkeypatch):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, BOX))])
     monkeypatch.setattr("utils.contours.MOST_POINTS", 3)
     with pytest.raises(InputError, match="has 4 points, expected at most 3"):

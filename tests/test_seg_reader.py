@@ -142,7 +142,7 @@ def test_bytes_after_the_pixels_are_refused(tmp_path):
         read_seg(file, volume)
 
 
-def test_files_that_are_no_seg(tmp_path):
+def test_files_that_are_no_seg_are_refused(tmp_path):
     volume = loaded(tmp_path)
     for file in (tmp_path / "absent.dcm", tmp_path, volume.files[0]):
         with pytest.raises(InputError, match="no DICOM SEG"):
@@ -167,7 +167,7 @@ def label_only(dataset):
 
 
 @pytest.mark.parametrize("edit", [modifier, old_code, label_only])
-def test_other_ways_to_say_left_lung(tmp_path, edit):
+def test_left_lung_is_known_by_modifier_old_code_or_label(tmp_path, edit):
     volume = loaded(tmp_path)
     masks = seg_masks(edited(tmp_path, volume, edit), volume)
     assert list(masks) == ["left"]
@@ -175,7 +175,7 @@ def test_other_ways_to_say_left_lung(tmp_path, edit):
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
-def test_other_transfer_syntaxes(tmp_path, syntax):
+def test_segs_of_other_transfer_syntaxes_are_read(tmp_path, syntax):
     volume = loaded(tmp_path)
     file = edited(tmp_path, volume, lambda dataset: None, syntax)
     assert np.array_equal(read_seg(file, volume), lopsided(volume))

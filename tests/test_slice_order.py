@@ -26,7 +26,7 @@ def test_missing_slice_names_its_neighbours(tmp_path):
 
 
 @pytest.mark.parametrize("lost", [(1,), (1, 2), (1, 3), (2, 4, 5)])
-def test_missing_slices_at_other_places(tmp_path, lost):
+def test_missing_slices_anywhere_are_refused(tmp_path, lost):
     paths = write_series(tmp_path, count=8)
     for k in lost:
         paths[k].unlink()
@@ -66,7 +66,7 @@ def test_without_position_order_is_by_slice_location(tmp_path):
     )
 
 
-def test_without_position_and_location_refused(tmp_path):
+def test_without_position_and_location_is_refused(tmp_path):
     def edit(dataset, k):
         del dataset.ImagePositionPatient, dataset.SliceLocation
 
@@ -74,7 +74,7 @@ def test_without_position_and_location_refused(tmp_path):
     assert "ImagePositionPatient is missing (SliceLocation too)" in refusal(tmp_path)
 
 
-def test_one_slice_without_position_refused(tmp_path):
+def test_one_slice_without_position_is_refused(tmp_path):
     write_series(tmp_path, edit=lambda ds, k: k == 2 and ds.__delattr__("ImagePositionPatient"))
     assert "1-003.dcm: ImagePositionPatient is missing (other slices have it)" in refusal(tmp_path)
 

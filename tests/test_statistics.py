@@ -36,7 +36,7 @@ def test_a_gain_that_all_patients_share_is_certain():
     assert paired_gain(before, before + 0.01) == pytest.approx((0.01, 0.01, 0.01))
 
 
-def test_as_text():
+def test_intervals_are_printed_with_their_mean():
     assert with_interval([0.8, 0.9], digits=2) == "0.85 (0.80 to 0.90)"
     assert with_interval([np.nan]) == "undefined"
 

@@ -77,7 +77,7 @@ def test_a_lung_that_the_scan_cuts_off_has_a_surface_there():
     assert len(surface_points(np.ones((3, 3, 3)), (1, 1, 1))) == 26
 
 
-def test_identical_masks():
+def test_identical_masks_lie_zero_millimetres_apart():
     truth = box((6, 6, 6), (1, 4), (1, 5), (2, 4))
     scores = surface_metrics(truth, truth, (3, 1, 1))
     assert scores == {"hd95": 0, "hd95_larger": 0, "msd": 0, "surface_dice": 1}

@@ -168,7 +168,7 @@ def test_all_bad_cases_are_reported_together(dataset):
     assert cache_of(dataset, "Case_001")[1].exists(), "good cases stay cached"
 
 
-def test_some_cases_only(dataset, reads):
+def test_only_the_cases_asked_for_are_read(dataset, reads):
     assert list(load_cases("small", ["Case_001"])) == ["Case_001"]
     assert reads == ["Case_001"]
     with pytest.raises(InputError, match=r"Case_009: no such case .* Case_000, Case_001"):
@@ -182,7 +182,7 @@ def test_any_folder_below_images_is_a_case(dataset):
     assert list(load_cases("small")) == ["Case_001", "Müller 3"]
 
 
-def test_data_set_without_cases(dataset):
+def test_data_set_without_cases_is_refused(dataset):
     shutil.rmtree(dataset / "Images")
     (dataset / "Images").mkdir()
     with pytest.raises(InputError, match="holds no case"):
