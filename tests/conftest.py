@@ -19,3 +19,17 @@ def real_data():
     if not Path(folder).is_dir():
         pytest.skip(f"LUNG_REAL_DATA={folder} is not a folder")
     return Path(folder)
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    """An empty folder in place of the repository, which all is read from and written to."""
+    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def empty_dataset(workspace):
+    """Name of a data set that holds no case yet, in a workspace of its own."""
+    (workspace / "data/mini/Images").mkdir(parents=True)
+    return "mini"

@@ -3,20 +3,16 @@
 import numpy as np
 from dicom_factory import SERIES
 from rtstruct_factory import FRAME, contour, in_mm
-
-from utils.dicom import Volume
+from volume_builders import volume_of
 
 STEP = (2.5, 0.7, 0.9)  # mm between slices, rows and columns
-ORIGIN = np.array([-90.0, -60.0, -300.0])
+ORIGIN = (-90.0, -60.0, -300.0)  # x, y, z in mm
 
 
 def a_volume(shape=(6, 60, 80), code="HPL"):
     """An empty volume of unequal spacings; `code` is how its files are stored."""
-    affine = np.eye(4)
-    affine[:3, :3] = np.array([[0, 0, STEP[2]], [0, STEP[1], 0], [STEP[0], 0, 0]])
-    affine[:3, 3] = ORIGIN
     identity = {"series_uid": SERIES, "frame_of_reference_uid": FRAME, "stored_axes": code}
-    return Volume(np.zeros(shape, np.int16), STEP, affine, identity)
+    return volume_of(np.zeros(shape, np.int16), STEP, ORIGIN, **identity)
 
 
 def on_slice(k, polygon, depth=0.0):

@@ -92,21 +92,16 @@ def test_unknown_corrections_are_refused(chest, step):
         correct(chest[1], step)
 
 
-@pytest.fixture
-def dataset(tmp_path, monkeypatch):
-    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
-    (tmp_path / "data/mini/Images").mkdir(parents=True)
-    return "mini"
-
-
-def test_training_needs_good_verdicts(chest, dataset):
+def test_training_needs_good_verdicts(chest, empty_dataset):
     hu, mask = chest
     with pytest.raises(InputError, match="Run notebook 02 first"):
-        require_aligned(dataset, ["Case_000"])
-    write_verdicts(dataset, check_cases({"Case_000": (hu, mask), "Case_001": (hu, mask[::-1])}))
-    require_aligned(dataset, ["Case_000"])
+        require_aligned(empty_dataset, ["Case_000"])
+    write_verdicts(
+        empty_dataset, check_cases({"Case_000": (hu, mask), "Case_001": (hu, mask[::-1])})
+    )
+    require_aligned(empty_dataset, ["Case_000"])
     with pytest.raises(InputError, match=r"Case_001 \(reversed\), Case_002 \(not checked\)"):
-        require_aligned(dataset, ["Case_000", "Case_001", "Case_002"])
+        require_aligned(empty_dataset, ["Case_000", "Case_001", "Case_002"])
 
 
 def test_command_line_says_which_data_set_is_missing(capsys):
@@ -114,7 +109,9 @@ def test_command_line_says_which_data_set_is_missing(capsys):
     assert "There is no data set" in capsys.readouterr().err
 
 
-def test_command_line_prints_the_table_and_fails_for_a_bad_case(chest, dataset, tmp_path, capsys):
+def test_command_line_prints_the_table_and_fails_for_a_bad_case(
+    chest, empty_dataset, tmp_path, capsys
+):
     hu, mask = chest
     folder = tmp_path / "data/mini"
     (folder / "Segmentations").mkdir()
@@ -136,9 +133,8 @@ def test_command_line_prints_the_table_and_fails_for_a_bad_case(chest, dataset, 
 
 
 @pytest.mark.real_data
-def test_real_patients_are_aligned_and_every_fault_is_named(real_data, tmp_path, monkeypatch):
+def test_real_patients_are_aligned_and_every_fault_is_named(real_data, workspace):
     """Every fault on a real patient is caught by its name, another patient's mask too."""
-    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
     volumes, masks = load_cases(str(real_data / "lctsc")), load_masks(str(real_data / "lctsc"))
     for name, volume in volumes.items():
         assert check_case(volume.hu, masks[name]).verdict == "aligned", name

@@ -5,7 +5,6 @@ import json
 import matplotlib
 import numpy as np
 import pandas as pd
-import pytest
 
 matplotlib.use("Agg")
 
@@ -13,20 +12,13 @@ from utils import figures, plots
 from utils.evaluation import slice_metrics
 
 
-@pytest.fixture
-def dataset(tmp_path, monkeypatch):
-    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
-    (tmp_path / "data/mini/Images").mkdir(parents=True)
-    return "mini"
-
-
-def test_a_figure_is_saved_twice_and_always_the_same(dataset, tmp_path):
+def test_a_figure_is_saved_twice_and_always_the_same(empty_dataset, tmp_path):
     figures.use_style()
     contents = []
     for _ in range(2):
         figure, axes = figures.new_figure()
         axes[0, 0].plot([0, 1], [0, 1])
-        figures.save(figure, "line", dataset)
+        figures.save(figure, "line", empty_dataset)
         contents.append(
             [(tmp_path / f"figures/mini/line{s}").read_bytes() for s in (".pdf", ".png")]
         )
@@ -34,9 +26,9 @@ def test_a_figure_is_saved_twice_and_always_the_same(dataset, tmp_path):
     assert contents[0][0].startswith(b"%PDF") and contents[0][1].startswith(b"\x89PNG")
 
 
-def test_numbers_for_latex(dataset, tmp_path):
+def test_numbers_for_latex(empty_dataset, tmp_path):
     numbers = {"data set": "a_b & c", "test": {"dsc": {"mean": 0.98765}, "slices": 12}}
-    figures.save_numbers(dataset, numbers)
+    figures.save_numbers(empty_dataset, numbers)
     folder = tmp_path / "figures/mini"
     assert json.loads((folder / "metrics.json").read_text()) == numbers
     tex = (folder / "numbers.tex").read_text()
@@ -45,8 +37,8 @@ def test_numbers_for_latex(dataset, tmp_path):
     assert r"{a\_b \& c}" in tex
 
 
-def test_numbers_follow_the_json(dataset, tmp_path):
-    figures.save_numbers(dataset, {"dsc": 0.5})
+def test_numbers_follow_the_json(empty_dataset, tmp_path):
+    figures.save_numbers(empty_dataset, {"dsc": 0.5})
     folder = tmp_path / "figures/mini"
     (folder / "metrics.json").write_text('{"dsc": 0.25}')
     figures.write_numbers_tex(folder)

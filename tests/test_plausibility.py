@@ -4,18 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from volume_builders import volume_of
 
-from utils.dicom import Volume
 from utils.plausibility import doubts
 
 SPACING = (5.0, 1.2, 1.2)  # mm; 300 pixels are 360 mm
-
-
-def volume(hu, spacing=SPACING, turn=None):
-    axes = np.array([[0, 0, spacing[2]], [0, spacing[1], 0], [spacing[0], 0, 0]], float)
-    affine = np.eye(4)
-    affine[:3, :3] = axes if turn is None else turn @ axes
-    return Volume(hu, spacing, affine, {"case": "Case_000"})
 
 
 @pytest.fixture
@@ -26,7 +19,7 @@ def chest():
     labels = np.zeros(hu.shape, np.uint8)
     labels[10:50, 80:220, 60:125], labels[10:50, 80:220, 180:237] = 1, 2
     hu[labels > 0] = -850
-    return volume(hu, SPACING), labels
+    return volume_of(hu, SPACING), labels
 
 
 def test_an_ordinary_chest_raises_no_doubt(chest):
@@ -55,12 +48,12 @@ def test_slices_askew_are_doubted(chest):
     scan, labels = chest
     angle = np.radians(17)
     about_x = [[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]]
-    assert "17° askew" in only_sentence(volume(scan.hu, SPACING, np.array(about_x)), labels)
+    assert "17° askew" in only_sentence(volume_of(scan.hu, SPACING, turn=np.array(about_x)), labels)
 
 
 def test_spacing_unlike_any_seen_is_doubted(chest):
     scan, labels = chest
-    sentences = doubts(volume(scan.hu, (12.0, 2.4, 2.4)), labels)
+    sentences = doubts(volume_of(scan.hu, (12.0, 2.4, 2.4)), labels)
     assert [s.split(" measure")[0] for s in sentences[:3]] == [
         "The slices",
         "The pixels",
@@ -77,10 +70,10 @@ def test_a_missing_lung_is_doubted(chest):
 
 def test_lungs_that_leave_the_scan_are_doubted(chest):
     scan, labels = chest
-    feet = only_sentence(volume(scan.hu[10:]), labels[10:])
+    feet = only_sentence(volume_of(scan.hu[10:], SPACING), labels[10:])
     assert feet.startswith("The lungs reach the scan's feet end")
-    assert "the scan's head end" in only_sentence(volume(scan.hu[:50]), labels[:50])
-    assert "feet and head end" in only_sentence(volume(scan.hu[10:50]), labels[10:50])
+    assert "the scan's head end" in only_sentence(volume_of(scan.hu[:50], SPACING), labels[:50])
+    assert "feet and head end" in only_sentence(volume_of(scan.hu[10:50], SPACING), labels[10:50])
 
 
 def test_too_little_lung_is_doubted(chest):

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from volume_builders import volume_of
 
 from utils import plots_evaluation as plots
-from utils.dicom import Volume
 from utils.figures import COLOURS
 
 
@@ -22,7 +22,7 @@ def close_figures():
 
 def volume():
     hu = np.full((12, 30, 40), 40, np.int16)
-    return Volume(hu, (5.0, 2.0, 2.0), np.eye(4), {"case": "Case_007"})
+    return volume_of(hu, (5.0, 2.0, 2.0), case="Case_007")
 
 
 def test_summary_names_volumes_and_doubts():

@@ -10,12 +10,6 @@ from utils.errors import InputError
 from utils.phantom import small_patient, write_case
 
 
-@pytest.fixture
-def workspace(tmp_path, monkeypatch):
-    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
-    return tmp_path
-
-
 def test_ct_slices_are_cut_from_the_phantom(workspace):
     data = workspace / "data" / "phantom"
     write_case(small_patient(3), data / "Images", data / "Segmentations")

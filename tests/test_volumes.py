@@ -14,10 +14,9 @@ from utils.volumes import case_names, load_cases
 
 
 @pytest.fixture
-def dataset(tmp_path, monkeypatch):
+def dataset(workspace):
     """Folder of a data set with two cases, in a workspace of its own."""
-    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
-    folder = tmp_path / "data" / "small"
+    folder = workspace / "data" / "small"
     for name in ("Case_000", "Case_001"):
         write_series(folder / "Images" / name)
     return folder

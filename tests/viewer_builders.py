@@ -1,8 +1,7 @@
 """A small case for the viewer's tests: noise, two lungs, and a prediction that differs."""
 
-from types import SimpleNamespace
-
 import numpy as np
+from volume_builders import volume_of
 
 SHAPE, SPACING = (13, 40, 36), (5.0, 0.8, 0.8)
 
@@ -18,8 +17,5 @@ def noisy_chest():
 
 
 def as_volume(hu, name="Case_007"):
-    """What the viewer reads of a Volume, at a place of its own."""
-    affine = np.zeros((4, 4))
-    affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = 5, 0.8, 0.8, 1
-    affine[:3, 3] = (-150, -140, -700)
-    return SimpleNamespace(hu=hu, spacing=SPACING, affine=affine, identity={"case": name})
+    """A Volume away from the origin, so that positions in mm show."""
+    return volume_of(hu, SPACING, origin=(-150, -140, -700), case=name)
