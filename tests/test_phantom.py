@@ -37,8 +37,9 @@ def test_same_bytes_whatever_the_number_of_workers(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("number", [0, 3, 5, 7])
-def test_files_sorted_by_position_give_volume_and_mask(number, small, tmp_path):
-    patient, hu, mask = small[number]
+def test_files_sorted_by_position_give_volume_and_mask(number, tmp_path):
+    patient = small_patient(number)
+    hu, mask = make_patient(patient)
     assert write_case(patient, tmp_path / "Images", tmp_path / "Seg") == f"Case_{number:03d}"
     files = list((tmp_path / "Images" / f"Case_{number:03d}").iterdir())
     slices = sorted((pydicom.dcmread(f) for f in files), key=lambda d: d.ImagePositionPatient[2])
@@ -57,7 +58,7 @@ def test_files_sorted_by_position_give_volume_and_mask(number, small, tmp_path):
     assert steps == pytest.approx(patient.spacing, abs=1e-3)
 
 
-def test_files_are_written_in_no_order(small, tmp_path, monkeypatch):
+def test_files_are_written_in_no_order(tmp_path, monkeypatch):
     written = []
 
     def recorded(patient, stored, number, seed):

@@ -133,6 +133,16 @@ def test_segs_that_are_refused(tmp_path, edit, found):
         read_seg(edited(tmp_path, volume, edit), volume)
 
 
+def test_a_frame_of_reference_alone_is_noted(tmp_path):
+    def seriesless(dataset):
+        del dataset.ReferencedSeriesSequence
+
+    volume = loaded(tmp_path)
+    file = edited(tmp_path, volume, seriesless)
+    with pytest.warns(UserWarning, match="rests on its frame of reference alone"):
+        assert np.array_equal(read_seg(file, volume), lopsided(volume))
+
+
 def test_bytes_after_the_pixels_are_refused(tmp_path):
     """Whatever stands behind the last voxel was pushed there, and the voxels have slipped."""
     volume = loaded(tmp_path)
@@ -198,6 +208,7 @@ def test_slices_left_out_are_empty(tmp_path):
     assert np.array_equal(read_seg(edited(tmp_path, volume, without_empty), volume), mask)
 
 
+@pytest.mark.filterwarnings("ignore:It names no series:UserWarning")
 def test_damaged_files_are_refused_or_read_in_full(tmp_path):
     volume = loaded(tmp_path)
     mask, file = lopsided(volume), tmp_path / "seg.dcm"

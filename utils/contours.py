@@ -77,31 +77,58 @@ def contour_planes(polygons, volume, name):
     planes, depths, seen, outside, copies, off = {}, {}, set(), 0, 0, 0.0
     for points in polygons:
         index = to_index(points)
-        depth = index[:, 0]
-        k = int(np.clip(np.rint(depth.mean()), 0, shape[0] - 1))
-        away = float(np.abs(depth - k).max())
-        if away > 0.5:
-            raise InputError(_off_plane(name, points, depth, away))
-        if abs(depths.setdefault(k, depth.mean()) - depth.mean()) > SAME_PLANE:
+        k, away = _nearest_slice(name, points, index[:, 0], shape[0])
+        depth = index[:, 0].mean()
+        if abs(depths.setdefault(k, depth) - depth) > SAME_PLANE:
             raise InputError(
                 f"“{name}” has contours on two planes within one slice of the series (z "
                 f"{points[0, 2]:.4g} mm): it was drawn on a finer grid. Fetch the RTSTRUCT "
                 "drawn on this series"
             )
-        contour = (k, index[:, 1:].tobytes())
-        if contour in seen:
+        polygon = index[:, 1:]
+        if (k, polygon.tobytes()) in seen:
             copies += 1  # by the even-odd rule a contour listed twice would erase itself
             continue
-        seen.add(contour)
-        low, high = index[:, 1:].min(axis=0), index[:, 1:].max(axis=0)
-        if (high < -0.5).any() or (low > np.array(shape[1:]) - 0.5).any():
-            raise InputError(
-                f"“{name}” has a contour that lies wholly outside the image (near "
-                f"{_place(points.mean(axis=0))}). Fetch the RTSTRUCT of this series"
-            )
-        outside += bool((low < -0.5).any() or (high > np.array(shape[1:]) - 0.5).any())
+        seen.add((k, polygon.tobytes()))
+        outside += _reaches_beyond(name, points, polygon, shape[1:])
         off = max(off, away)
-        planes.setdefault(k, []).append(index[:, 1:])
+        planes.setdefault(k, []).append(polygon)
+    return planes, _plane_notes(name, planes, copies, outside, off)
+
+
+def _nearest_slice(name, points, depth, slices):
+    """Slice that a contour lies on, and how far off it is at most, in slice spacings."""
+    k = int(np.clip(np.rint(depth.mean()), 0, slices - 1))
+    away = float(np.abs(depth - k).max())
+    if away <= 0.5:
+        return k, away
+    place = _place(points.mean(axis=0))
+    if np.ptp(depth) > 0.5:
+        raise InputError(
+            f"“{name}” has a contour that is not parallel to the slices (near {place}). "
+            "Fetch the RTSTRUCT drawn on this series"
+        )
+    raise InputError(
+        f"“{name}” has a contour {away:.3g} slice spacings off the nearest slice (near {place}), "
+        "expected at most 0.5: slices are missing, or it was drawn on another series. Fetch both "
+        "again"
+    )
+
+
+def _reaches_beyond(name, points, polygon, shape):
+    """Whether a polygon [n, 2] of (row, col) leaves the image; InputError if it misses it."""
+    low, high = polygon.min(axis=0), polygon.max(axis=0)
+    ends = np.array(shape) - 0.5
+    if (high < -0.5).any() or (low > ends).any():
+        raise InputError(
+            f"“{name}” has a contour that lies wholly outside the image (near "
+            f"{_place(points.mean(axis=0))}). Fetch the RTSTRUCT of this series"
+        )
+    return bool((low < -0.5).any() or (high > ends).any())
+
+
+def _plane_notes(name, planes, copies, outside, off):
+    """What is doubtful about the contours of one structure, one sentence each."""
     notes = []
     if copies:
         notes.append(f"“{name}” lists {copies} contours twice: taken once.")
@@ -116,7 +143,7 @@ def contour_planes(polygons, volume, name):
             f"“{name}” has no contour on {len(gaps)} slices between its ends ({listed}): "
             "they stay empty."
         )
-    return planes, notes
+    return notes
 
 
 def stored_index(volume):
@@ -137,19 +164,6 @@ def stored_index(volume):
         return np.round(np.column_stack(columns), 6)
 
     return tuple(volume.hu.shape[axis] for axis, _ in axes), to_index
-
-
-def _off_plane(name, points, depth, away):
-    if np.ptp(depth) > 0.5:
-        return (
-            f"“{name}” has a contour that is not parallel to the slices (near "
-            f"{_place(points.mean(axis=0))}). Fetch the RTSTRUCT drawn on this series"
-        )
-    return (
-        f"“{name}” has a contour {away:.3g} slice spacings off the nearest slice (near "
-        f"{_place(points.mean(axis=0))}), expected at most 0.5: slices are missing, or it was "
-        "drawn on another series. Fetch both again"
-    )
 
 
 def _place(point):

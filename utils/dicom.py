@@ -2,8 +2,9 @@
 
     python -m utils.dicom FOLDER        a summary of the series, or of each case of a data set
 
-What is done with each kind of damaged or unusual input is told by its test: files and series in
-tests/test_dicom.py, order and orientation in test_geometry.py, values in test_pixels.py.
+What is done with each kind of damaged or unusual input is told by its test in tests/: files in
+test_dicom_files.py and test_dicom_header.py, series in test_series.py, order and orientation in
+test_slice_order.py and test_geometry.py, values in test_pixels.py and test_decoding.py.
 """
 
 import argparse
@@ -110,7 +111,7 @@ def _step(frames, positions, axes):
     """Way in mm from one slice to the next (LPS vector), and notes."""
     names = [frame.name for frame in frames]
     if len(frames) > 1:
-        _, notes = geometry.slice_spacing(positions @ axes[0], names)
+        notes = geometry.check_spacing(positions @ axes[0], names)
         geometry.check_stack(positions, axes, names)
         return (positions[-1] - positions[0]) / (len(frames) - 1), notes
     thickness = frames[0].thickness

@@ -12,7 +12,8 @@ from utils.dicom_values import text
 from utils.errors import InputError
 
 MOST_FILES = 20_000  # an archive given by mistake would fill the memory with headers
-DERIVED = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "SR", "PR", "KO", "REG", "DOC"}
+# modalities of objects that accompany a series and are no slices of it
+COMPANIONS = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "SR", "PR", "KO", "REG", "DOC"}
 
 
 @dataclass
@@ -109,7 +110,7 @@ def reason_to_skip(source):
     sop_class = UID(text(dataset, "SOPClassUID") or _media_class(dataset)).name
     if "Directory" in sop_class:
         return "DICOMDIR"
-    if "CT Image" not in sop_class and (modality in DERIVED or "Segmentation" in sop_class):
+    if "CT Image" not in sop_class and (modality in COMPANIONS or "Segmentation" in sop_class):
         return f"{modality or 'SEG'} object"
     if source.pixel_tag is None:
         if "Storage" in sop_class and "Image" not in sop_class:

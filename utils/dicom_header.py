@@ -25,7 +25,8 @@ ITEM = b"\xfe\xff\x00\xe0"  # tag of a sequence's item, little endian
 # groups that may follow the pixels, in both byte orders: signatures and trailing padding
 AFTER_PIXELS = {b"\xfa\xff", b"\xff\xfa", b"\xfc\xff", b"\xff\xfc"}
 ENCAPSULATED = 0xFFFFFFFF  # length of pixel data in fragments
-PIXEL_TAGS = {0x7FE00008, 0x7FE00009, 0x7FE00010}  # float, double and integer pixels
+PIXEL_DATA = 0x7FE00010  # integer pixels
+PIXEL_TAGS = {0x7FE00008, 0x7FE00009, PIXEL_DATA}  # float, double and integer pixels
 
 
 @dataclass(eq=False)

@@ -40,8 +40,8 @@ def write_seg(mask, volume, seg_file, regions=("both",), algorithm=None):
     of other shape or values, and for a series whose files are not there as they were loaded.
     """
     seg_file = Path(seg_file)
-    labels = _checked(np.asarray(mask), volume, regions)
     try:
+        labels = _checked(np.asarray(mask), volume, regions)
         with library_silenced():
             sources, order = _sources(volume)
             code = volume.identity.get("stored_axes", "HPL")
@@ -60,14 +60,14 @@ def _checked(mask, volume, regions):
     """The mask as uint8 labels, if shape and values are those of `regions` on `volume`."""
     if mask.shape != volume.hu.shape:
         raise InputError(
-            f"The mask has shape {mask.shape} but the series {volume.hu.shape} (slices, rows, "
-            "columns). Give the mask of this volume."
+            f"the mask has shape {mask.shape} but the series {volume.hu.shape} (slices, rows, "
+            "columns). Give the mask of this volume"
         )
     labels = mask.astype(np.uint8) if mask.dtype.kind in "buif" else None
     if labels is None or (labels != mask).any() or labels.max() > len(regions):
         raise InputError(
-            f"The mask holds values other than 0 to {len(regions)} ({', '.join(regions)}). "
-            "Threshold a soft mask, and name the region of each label, before it is written."
+            f"the mask holds values other than 0 to {len(regions)} ({', '.join(regions)}). "
+            "Threshold a soft mask, and name the region of each label, before it is written"
         )
     return labels
 

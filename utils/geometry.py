@@ -11,9 +11,8 @@ from utils.errors import InputError
 SAME_POSITION = 1e-3  # mm
 OBLIQUE_LIMIT = 10.0  # degrees between an axis of the series and the nearest patient axis
 TILT_LIMIT = 0.5  # degrees between the way from slice to slice and the slices' normal
-OFF_GRID_LIMIT = (
-    0.25  # of the spacing: farther off, a slice is nearly shown at its neighbour's place
-)
+# of the spacing: farther off, a slice is nearly shown at its neighbour's place
+OFF_GRID_LIMIT = 0.25
 CODES = {(0, 1): "L", (0, -1): "R", (1, 1): "P", (1, -1): "A", (2, 1): "H", (2, -1): "F"}
 # the same the other way: letter -> (axis of the canonical grid, sense); its axis 0 runs along z
 SENSES = {letter: (2 - patient, sign) for (patient, sign), letter in CODES.items()}
@@ -98,8 +97,8 @@ def _location_notes(frames, heights):
     return ["SliceLocation contradicts ImagePositionPatient: slices were ordered by position."]
 
 
-def slice_spacing(heights, names):
-    """Spacing in mm of sorted heights [n >= 2] along the normal, and notes.
+def check_spacing(heights, names):
+    """Notes on the spacing of slices at sorted heights [n >= 2] along the normal, in mm.
 
     Raises InputError naming the neighbours where slices are missing or unevenly spaced, and for a
     slice far from where even spacing puts it: gaps that drift add up though each is within bounds.
@@ -128,13 +127,12 @@ def slice_spacing(heights, names):
             f"{even[farthest]:.5g} mm if all slices are {spacing:.4g} mm apart: the gaps drift "
             f"from {gaps.min():.4g} to {gaps.max():.4g} mm. Resample it to even spacing first"
         )
-    notes = []
-    if deviation > 0.01:
-        notes = [
-            f"The slice spacing varies by {100 * deviation:.0f} % ({gaps.min():.4g} to "
-            f"{gaps.max():.4g} mm); its mean is used."
-        ]
-    return spacing, notes
+    if deviation <= 0.01:
+        return []
+    return [
+        f"The slice spacing varies by {100 * deviation:.0f} % ({gaps.min():.4g} to "
+        f"{gaps.max():.4g} mm); its mean is used."
+    ]
 
 
 def check_stack(positions, axes, names):

@@ -6,7 +6,7 @@ from itertools import groupby
 import numpy as np
 
 from utils.decoding import decode_frames
-from utils.dicom_header import ENCAPSULATED
+from utils.dicom_header import ENCAPSULATED, PIXEL_DATA
 from utils.errors import InputError
 
 AIR = -1024  # HU: the lowest value of a 12-bit scanner; what is below is padding
@@ -113,7 +113,7 @@ def _signed(value):
 def _read_into(hu, group, frames):
     """Stored bits of all frames of one file into their slots hu[k], without rescaling."""
     first = frames[group[0]]
-    if first.source.pixel_tag != 0x7FE00010:
+    if first.source.pixel_tag != PIXEL_DATA:
         raise InputError("pixels are stored as floating point, expected integers. Export again")
     native = first.source.syntax in LITTLE_ENDIAN or first.source.syntax == BIG_ENDIAN
     if native and first.source.pixel_length != ENCAPSULATED:

@@ -17,6 +17,7 @@ from utils.regions import ALIASES, check_series, plain_name, uids, united
 
 LARGEST_FILE = 256 * 1024**2  # bytes; the structure set of a whole body is a few MB
 MOST_CONTOURS = 10_000  # of one structure; a lung has one to ten a slice
+STRUCTURES, CONTOURS = "StructureSetROISequence", "ROIContourSequence"
 
 
 def lung_mask(rtstruct_file, volume):
@@ -38,7 +39,7 @@ def roi_names(rtstruct_file):
     """Names of all structures in an RTSTRUCT, in the file's order."""
     path = Path(rtstruct_file)
     with library_silenced():
-        return [text(roi, "ROIName") for roi in items(_structure_set(path), _SETS)]
+        return [text(roi, "ROIName") for roi in items(_structure_set(path), STRUCTURES)]
 
 
 def roi_masks(rtstruct_file, volume, aliases=ALIASES):
@@ -61,9 +62,6 @@ def roi_masks(rtstruct_file, volume, aliases=ALIASES):
         raise InputError(f"{path.name}: too large for this machine's memory.") from None
 
 
-_SETS, _CONTOURS = "StructureSetROISequence", "ROIContourSequence"
-
-
 def _structure_set(path):
     """The parsed RTSTRUCT (not yet its sequences)."""
     if not path.is_file():
@@ -82,7 +80,7 @@ def _masks(dataset, volume, aliases):
     """Masks and notes; InputError without the file's name."""
     notes = _check_reference(dataset, volume)
     chosen = _chosen(dataset, volume, aliases)
-    drawn = {integer(entry, "ReferencedROINumber"): entry for entry in items(dataset, _CONTOURS)}
+    drawn = {integer(entry, "ReferencedROINumber"): entry for entry in items(dataset, CONTOURS)}
     masks, sources = {}, {}
     for number, (name, region) in chosen.items():
         contours = items(drawn[number], "ContourSequence") if number in drawn else []
@@ -132,7 +130,7 @@ def _chosen(dataset, volume, aliases):
     """Structures to draw: ROI number -> (name, region)."""
     own = volume.identity.get("frame_of_reference_uid", "")
     chosen, names = {}, []
-    for roi in items(dataset, _SETS):
+    for roi in items(dataset, STRUCTURES):
         name = text(roi, "ROIName")
         names.append(name)
         region = aliases.get(plain_name(name))

@@ -43,7 +43,8 @@ def seg_masks(seg_file, volume):
 
     Frames are placed by their position; slices without a frame are empty (they may be left
     out). Raises InputError for a broken file, one that refers to another series or lies on
-    another grid, one without lungs, and for a fractional (soft) segmentation.
+    another grid, one without lungs, and for a fractional (soft) segmentation. A file that names
+    no series, but the right frame of reference, is read with a UserWarning.
     """
     path = Path(seg_file)
     try:
@@ -51,15 +52,17 @@ def seg_masks(seg_file, volume):
             source = read_header(path, path.name) if path.is_file() else None
             if source is None or text(source.dataset, "Modality") != "SEG":
                 raise InputError("no DICOM SEG. Check the path")
-            for note in check_series(
+            notes = check_series(
                 volume,
                 uids(items(source.dataset, "ReferencedSeriesSequence")),
                 uids([source.dataset], "FrameOfReferenceUID"),
-            ):
-                warnings.warn(note, UserWarning, stacklevel=2)
-            return _masks(source, volume)
+            )
+            masks = _masks(source, volume)
     except InputError as problem:
         raise InputError(f"{path.name}: {problem}.") from None
+    for note in notes:  # not above, where all warnings are silenced
+        warnings.warn(note, UserWarning, stacklevel=2)
+    return masks
 
 
 def _masks(source, volume):
@@ -83,14 +86,20 @@ def _masks(source, volume):
     shared = items(dataset, "SharedFunctionalGroupsSequence")
     groups = items(dataset, "PerFrameFunctionalGroupsSequence")
     if len(groups) != len(pixels):
-        raise InputError(f"{len(pixels)} frames but {len(groups)} functional groups: damaged")
+        raise InputError(
+            f"{len(pixels)} frames but {len(groups)} functional groups: damaged. "
+            "Fetch the file again"
+        )
     filled = set()
     for count, (group, frame) in enumerate(zip(groups, pixels, strict=True), 1):
         k = _slice_of([group, *shared], to_index, shape, f"frame {count}")
         entry = _macro([group, *shared], "SegmentIdentificationSequence")
         number = None if entry is None else integer(entry, "ReferencedSegmentNumber")
         if number not in regions or (number, k) in filled:
-            raise InputError(f"frame {count} is of no segment, or a second one at its place")
+            raise InputError(
+                f"frame {count} is of no segment, or a second one at its place. "
+                "Fetch the file again"
+            )
         filled.add((number, k))
         if regions[number]:
             stored[regions[number]][k] |= frame

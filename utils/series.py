@@ -9,7 +9,11 @@ from utils.pixels import same_pixels
 
 
 def one_series(scan, series_uid):
-    """Sources of the one series to load, in the files' order, and notes."""
+    """Sources of the one series to load, in the files' order, and notes.
+
+    scan : `dicom_files.Scan`. series_uid : SeriesInstanceUID, or None where the folder holds one
+    series. Raises InputError for none, several patients or series, and for what is not CT in HU.
+    """
     if not scan.sources:
         found = (
             f"{scan.files} files, none a CT slice: {scan.summary()}" if scan.files else "no file"

@@ -128,11 +128,11 @@ def description(case, shrunk_from=None, reduction=1, step=1):
         "overlays": {name: OVERLAYS[name] for name in case.overlays()},
         "disagree": DISAGREE,
         "step": step,
-        "loss": _loss(reduction, step),
+        "loss": _what_was_lost(reduction, step),
     }
 
 
-def _loss(reduction, step):
+def _what_was_lost(reduction, step):
     """What the reader of a page must know about its values; empty when nothing was lost."""
     lost = []
     if step > 1:
@@ -140,6 +140,6 @@ def _loss(reduction, step):
         lost.append(f"HU are rounded to multiples of {step} and end at {low} and {high}")
     if reduction > 1:
         lost.append(f"pixels are means of {reduction} × {reduction}")
-    return f"To keep this page small, {' and '.join(lost)}; scores are of the original." * bool(
-        lost
-    )
+    if not lost:
+        return ""
+    return f"To keep this page small, {' and '.join(lost)}; scores are of the original."

@@ -8,7 +8,9 @@ DISAGREE = 0.9  # a slice whose Dice is below counts as disagreeing
 
 
 def scores(case, reduction=1):
-    """Per plane: `area` of lung in voxels and `dice` of each slice, and where to jump.
+    """What each slice of a Case holds and scores: {"axial": {…}, "coronal": …, "sagittal": …}.
+
+    Per plane: `area` of lung in voxels and `dice` of each slice, and where to jump.
 
     The area is the truth's, or the prediction's where that is all there is; what needs both
     masks is missing unless both are given. Of coronal and sagittal slices every
@@ -55,6 +57,9 @@ def slice_areas(mask):
 
 
 def slice_dice(truth_area, prediction_area, overlap):
-    """Dice of each slice, 2|T∩P| / (|T|+|P|); NaN where both are empty, for it is undefined."""
+    """Dice of each slice, 2|T∩P| / (|T|+|P|); NaN where both are empty, for it is undefined.
+
+    truth_area, prediction_area, overlap : int64 [n], voxels. Returns float64 [n].
+    """
     both = truth_area + prediction_area
     return np.divide(2 * overlap, both, out=np.full(both.shape, np.nan), where=both > 0)
