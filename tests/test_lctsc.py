@@ -9,9 +9,9 @@ from dicom_factory import ROOT, write_series
 from rtstruct_factory import contour, write_rtstruct
 
 from utils import lctsc, lctsc_index
-from utils.dataset import create_paired_data
 from utils.errors import InputError
 from utils.masks import load_masks
+from utils.pairing import create_paired_data
 from utils.volumes import load_cases
 
 NAMES = ["LCTSC-Test-S1-101", "LCTSC-Train-S2-001", "LCTSC-Train-S1-001", "LCTSC-Train-S1-002"]
