@@ -18,8 +18,8 @@ from tqdm.auto import tqdm
 
 from benchmarks.results import machine, publish, table
 from utils.alignment import Verdict, check_case, correct
-from utils.dataset import create_paired_data
 from utils.masks import load_masks
+from utils.pairing import create_paired_data
 from utils.phantom import make_phantom
 from utils.volumes import load_cases
 

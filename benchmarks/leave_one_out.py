@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from utils import training
-from utils.dataset import SliceDataset, Split, create_paired_data
+from utils.dataset import SliceDataset, Split
 from utils.evaluation import patient_metrics, slice_metrics
 from utils.lungs import body_midline, split_lungs
 from utils.masks import load_masks
+from utils.pairing import create_paired_data
 from utils.postprocessing import postprocess
 from utils.predict import WEIGHTS, segment
 from utils.settings import preset, to_json

@@ -1,6 +1,4 @@
-"""Pairs, the split by patient, slices as tensors, batches."""
-
-from types import SimpleNamespace
+"""The split by patient, slices as tensors, batches."""
 
 import numpy as np
 import pytest
@@ -10,16 +8,11 @@ from torch.utils.data import DataLoader
 from utils.dataset import (
     SliceDataset,
     batches,
-    create_paired_data,
     resample,
     split_cases,
     to_unit_range,
 )
 from utils.errors import InputError
-
-
-def volume(shape):
-    return SimpleNamespace(hu=np.zeros(shape, np.int16))
 
 
 def pairs():
@@ -31,26 +24,6 @@ def pairs():
         mask[:, :4] = 1
         result[name] = (hu, mask)
     return result
-
-
-def test_pairing_lists_everything_that_does_not_pair():
-    volumes = {n: volume((4, 8, 8)) for n in ("Case_000", "Case_001", "Case_002")}
-    masks = {"Case_000": np.zeros((4, 8, 8)), "Case_001": np.zeros((5, 8, 8)), "Case_9": 0}
-    with pytest.raises(InputError) as error:
-        create_paired_data(volumes, masks)
-    message = str(error.value)
-    assert "Case_002 has an image but no mask" in message
-    assert "Case_9 has a mask but no image" in message
-    assert "Case_001: image (4, 8, 8) but mask (5, 8, 8)" in message
-    assert "Case_000" not in message
-
-
-def test_pairing_keeps_arrays_and_sorts_by_name():
-    volumes = {"b": volume((1, 2, 2)), "a": volume((2, 2, 2))}
-    masks = {"a": np.zeros((2, 2, 2)), "b": np.zeros((1, 2, 2))}
-    result = create_paired_data(volumes, masks)
-    assert list(result) == ["a", "b"]
-    assert result["b"][0] is volumes["b"].hu and result["b"][1] is masks["b"]
 
 
 @pytest.mark.parametrize(

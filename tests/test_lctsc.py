@@ -9,9 +9,9 @@ from lctsc_archive import EXPECTED, Archive, box
 from rtstruct_factory import write_rtstruct
 
 from utils import lctsc, lctsc_index
-from utils.dataset import create_paired_data
 from utils.errors import InputError
 from utils.masks import load_masks
+from utils.pairing import create_paired_data
 from utils.volumes import load_cases
 
 ORDER = ["LCTSC-Train-S1-001", "LCTSC-Train-S2-001", "LCTSC-Train-S1-002", "LCTSC-Test-S1-101"]

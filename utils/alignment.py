@@ -11,9 +11,9 @@ import numpy as np
 from scipy import ndimage
 from tqdm.auto import tqdm
 
-from utils.dataset import create_paired_data
 from utils.errors import InputError
 from utils.masks import load_masks
+from utils.pairing import create_paired_data
 from utils.placement import best_placements
 from utils.volumes import load_cases
 from utils.workspace import derived_folder, shown, write_json

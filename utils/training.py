@@ -12,11 +12,12 @@ import zlib
 import pandas as pd
 
 from utils import alignment, checkpoint
-from utils.dataset import SliceDataset, Split, create_paired_data, split_cases
+from utils.dataset import SliceDataset, Split, split_cases
 from utils.devices import best_device
 from utils.distributed import first_process_first, process_group, wait_for_all, world
 from utils.errors import InputError
 from utils.masks import load_masks
+from utils.pairing import create_paired_data
 from utils.settings import from_json, preset, to_json
 from utils.trainer import Trainer, describe_epoch
 from utils.unet import build_unet
