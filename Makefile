@@ -3,7 +3,7 @@ PYTHON   ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,
 DATASET  ?= phantom
 PRESET   ?= quick
 PATIENTS ?= 12
-NOTEBOOK ?= 02_alignment_check
+NOTEBOOK ?= inspect_a_case
 
 PY        := .venv/bin/python
 INSTALLED := .venv/installed
@@ -42,8 +42,8 @@ data: $(INSTALLED)  ## fetch PATIENTS real patients of the public LCTSC collecti
 run: $(INSTALLED) $(if $(filter phantom,$(DATASET)),phantom)  ## notebooks 01 to 04 on DATASET
 	@$(PY) -m utils.workflow --dataset "$(DATASET)" --preset "$(PRESET)"
 
-app: $(INSTALLED)  ## serve NOTEBOOK as a page on this machine only (Voilà)
-	@$(PY) -m voila --Voila.ip=127.0.0.1 notebooks/$(NOTEBOOK).ipynb
+app: $(INSTALLED) $(if $(filter phantom,$(DATASET)),phantom)  ## look at cases and predictions in a browser, on this machine only (Voilà)
+	@DATASET="$(DATASET)" $(PY) -m voila --Voila.ip=127.0.0.1 notebooks/$(NOTEBOOK).ipynb
 
 report: $(INSTALLED)  ## build/report/report.pdf from the figures of DATASET (needs LaTeX)
 	@$(PY) -m utils.report --dataset "$(DATASET)"
