@@ -104,6 +104,14 @@ def test_training_needs_good_verdicts(chest, empty_dataset):
         require_aligned(empty_dataset, ["Case_000", "Case_001", "Case_002"])
 
 
+@pytest.mark.parametrize("content", ["[", "[1]", '{"Case_000": {}}'])
+def test_damaged_verdicts_ask_for_notebook_02_again(empty_dataset, content):
+    file = write_verdicts(empty_dataset, {})
+    file.write_text(content)
+    with pytest.raises(InputError, match=r"alignment\.json is damaged .* Run notebook 02 again"):
+        require_aligned(empty_dataset, ["Case_000"])
+
+
 def test_command_line_says_which_data_set_is_missing(capsys):
     assert main(["no such data set"]) == 1
     assert "There is no data set" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from utils.calibration import (
     reliability,
     slice_probabilities,
 )
+from utils.errors import InputError
 from utils.settings import Settings
 
 SETTINGS = Settings(image_size=16, window=(-1000.0, 0.0))
@@ -82,5 +83,5 @@ def test_doubt_can_be_repeated_and_leaves_the_model_as_it_was():
 
 
 def test_a_model_without_dropout_has_no_doubt_to_show():
-    with pytest.raises(ValueError, match="no dropout"):
+    with pytest.raises(InputError, match="no dropout"):
         dropout_uncertainty(nn.Conv2d(1, 1, 1), np.zeros((1, 16, 16), np.int16), SETTINGS)

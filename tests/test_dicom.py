@@ -8,7 +8,7 @@ import pytest
 from dicom_checks import assert_whole, refusal
 from dicom_factory import ROOT, SERIES, enhanced_ct, save, write_series
 
-from utils.dicom import header_table, main, read_series
+from utils.dicom import main, read_series
 from utils.errors import InputError
 
 
@@ -47,17 +47,6 @@ def test_enhanced_multi_frame_loads_like_single_slices(tmp_path):
     assert_whole(volume)
     assert volume.spacing == (3.0, 0.75, 0.5)
     assert volume.files == (str(tmp_path / "all.dcm"),) * 5
-
-
-def test_header_table_shows_what_a_file_holds(tmp_path):
-    path = write_series(tmp_path, count=1)[0]
-    rows = {keyword: (tag, value) for tag, keyword, value in header_table(path)}
-    assert rows["PatientID"] == ("(0010,0020)", "P1")
-    assert rows["PixelSpacing"][1] == "[0.75, 0.5]"
-    assert "PixelData" not in rows
-    (tmp_path / "x.txt").write_text("no DICOM")
-    with pytest.raises(InputError, match=r"x\.txt is not a DICOM file"):
-        header_table(tmp_path / "x.txt")
 
 
 def test_command_prints_a_summary(tmp_path, capsys):

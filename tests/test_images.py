@@ -229,6 +229,7 @@ def test_a_map_of_labels_becomes_classes(tmp_path):
     assert picture.truth.tolist() == [[0, 1, 1, 0]]
     message = refused(tmp_path, {0: 0, 1: 1, 2: 2})
     assert "holds the values 0, 1, 2, 3; expected 0, 1, 2" in message
+    assert "holds the values 0, 1, 2, 3; expected 0, 7" in refused(tmp_path, {0: 0, 7: 1})
 
 
 def test_masks_of_left_and_right_lung_are_merged(tmp_path):

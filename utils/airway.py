@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-AIR = -900  # HU; the windpipe holds air, lung is never as empty over a whole cross-section
+WINDPIPE_BELOW = -900  # HU; lung is never as empty as this over a whole cross-section
 AREA = (40.0, 900.0)  # mm² of a windpipe's cross-section, from a child's to a wide one's carina
 OFF_CENTRE = 50.0  # mm between windpipe and the body's middle, at most
 WALL = 2.0  # mm around the air: voxels half air, half wall, as dark as lung
@@ -42,7 +42,7 @@ class _Pools:
 
     def labels(self, z):
         """Numbered pools of air on one slice, and the area of each in mm²."""
-        labels, _ = ndimage.label(self.hu[z] < AIR)
+        labels, _ = ndimage.label(self.hu[z] < WINDPIPE_BELOW)
         return labels, np.bincount(labels.ravel()) * self.pixel
 
     def round_ones(self, z):

@@ -106,7 +106,13 @@ def require_aligned(dataset, names):
             f"{shown(file)} is missing: whether masks and images belong together has not been "
             "checked. Run notebook 02 first."
         )
-    verdicts = {name: entry["verdict"] for name, entry in json.loads(file.read_text()).items()}
+    try:
+        entries = json.loads(file.read_text()).items()
+        verdicts = {name: entry["verdict"] for name, entry in entries}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"{shown(file)} is damaged ({error}). Run notebook 02 again, which writes it."
+        ) from error
     bad = [
         f"{name} ({verdicts.get(name, 'not checked')})"
         for name in names

@@ -7,7 +7,7 @@ from utils.airway import airway
 from utils.body import ACROSS, body_mask
 from utils.postprocessing import fill_small_holes, keep_large_pieces
 
-AIR = -400  # HU, half-way between lung and soft tissue
+AIR_BELOW = -400  # HU, half-way between lung and soft tissue
 
 
 def threshold_lungs(hu, spacing):
@@ -20,7 +20,7 @@ def threshold_lungs(hu, spacing):
     A closing of 5 mm takes in the vessels along the border. (doi 10.1109/42.929615)
     """
     inside = body_mask(hu, spacing)
-    lungs = inside & (hu < AIR) & ~airway(hu, spacing)
+    lungs = inside & (hu < AIR_BELOW) & ~airway(hu, spacing)
     lungs = keep_large_pieces(lungs, spacing, least_share=0.1)
     steps = max(1, round(5 / spacing[1]))
     lungs = ndimage.binary_closing(np.pad(lungs, steps), ACROSS, iterations=steps)

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.dataset import resample, to_unit_range
+from utils.errors import InputError
 from utils.predict import logits_of
 
 
@@ -72,12 +73,15 @@ def dropout_uncertainty(model, hu, settings, passes=16, seed=2024):
     hu : int16 [n, rows, cols]. Returns (mean probability, uncertainty), float32, shape of `hu`;
     uncertainty is the entropy of the mean probability in bits, 0 where all passes agree for
     certain and 1 where lung and background are even (arXiv:1506.02142). Only dropout is switched
-    on; batch normalisation keeps its running statistics. Raises ValueError for a model without
+    on; batch normalisation keeps its running statistics. Raises InputError for a model without
     dropout, for which all passes would be the same.
     """
     dropouts = [m for m in model.modules() if isinstance(m, nn.Dropout) and m.p > 0]
     if not dropouts:
-        raise ValueError("The model has no dropout: its passes would all be the same.")
+        raise InputError(
+            "The model has no dropout, so all passes would be the same. Train one with dropout "
+            "above 0 (utils/settings.py), or leave the uncertainty map out."
+        )
     model.eval()
     total = np.zeros(hu.shape, np.float64)
     with torch.random.fork_rng():

@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 from scipy import fft, ndimage
 
-AIR = -1024.0  # HU
+from utils.pixels import LOWEST_HU
 
 
 def white_noise(hu, sigma, seed=0):
@@ -54,7 +54,7 @@ def shifted_intercept(hu, shift):
 def rotated(hu, mask, degrees):
     """The patient turned on the couch: HU (linear) and mask (nearest), air moving in."""
     turn = {"angle": degrees, "axes": (1, 2), "reshape": False}
-    image = ndimage.rotate(np.asarray(hu, np.float32), order=1, cval=AIR, **turn)
+    image = ndimage.rotate(np.asarray(hu, np.float32), order=1, cval=LOWEST_HU, **turn)
     return image, ndimage.rotate(mask, order=0, **turn)
 
 

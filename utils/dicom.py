@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom.datadict import keyword_for_tag
 
 from utils import geometry
 from utils.dicom_files import scan_folder
-from utils.dicom_header import read_header
-from utils.dicom_values import header_value, library_silenced, text
+from utils.dicom_values import library_silenced, text
 from utils.errors import InputError
 from utils.frames import MOST_SLICES, frames_of
 from utils.pixels import load_pixels
@@ -141,22 +139,6 @@ def _identity(case, source, axes):
         "transfer_syntax": source.syntax,
         "stored_axes": geometry.axes_code(axes),
     }
-
-
-def header_table(file):
-    """What a DICOM file holds besides its pixels: rows of (tag, keyword, value as text).
-
-    Raises InputError if the file is not DICOM or cannot be read.
-    """
-    file = Path(file)
-    with library_silenced():
-        source = read_header(file, file.name)
-        if source is None:
-            raise InputError(f"{file} is not a DICOM file.")
-        tags = sorted(source.dataset.keys())
-        rows = [(str(tag), keyword_for_tag(tag) or "private") for tag in tags]
-        values = [header_value(source.dataset, tag) for tag in tags]
-    return [(*row, value) for row, value in zip(rows, values, strict=True)]
 
 
 def summary(volume):

@@ -99,15 +99,6 @@ def stored_vr(dataset, tag):
     return dictionary_VR(tag) if dictionary_has_tag(tag) else ""
 
 
-def header_value(dataset, tag):
-    """An element's value as a short text for a table; sequences as their number of items."""
-    try:
-        element = dataset[tag]
-        return f"{len(element.value)} item(s)" if element.VR == "SQ" else str(element.value)[:80]
-    except Exception:  # a table shows what can be shown
-        return "unreadable"
-
-
 @contextmanager
 def library_silenced():
     """Hide pydicom's warnings: what matters of them is said in our own notes and errors."""

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from utils.errors import InputError
 from utils.image_files import SUFFIXES, read_grey
+from utils.lungs import LEFT, RIGHT
 from utils.workspace import workspace
 
 IMAGE_FOLDERS = ("images", "CXR_png", "2d_images")
@@ -29,7 +30,6 @@ MASK_FOLDERS = (
     ("leftMask", "rightMask"),
     ("ManualMask/leftMask", "ManualMask/rightMask"),
 )
-RIGHT, LEFT = 1, 2  # labels of a map merged from two masks: the patient's right, and left
 NO_PICTURES = (".txt", ".md", ".csv", ".json", ".xml", ".db", ".ini")  # lie about, and may
 SHOWN = 20  # problems listed in one message; the number of all is told
 
@@ -193,16 +193,14 @@ def to_classes(mask, classes, name):
     classes : value -> class, or None where a binary mask is due. name : for the message.
     """
     values = np.unique(mask)
+    expected = ", ".join(map(str, classes)) if classes else "0 and 1, or 0 and 255"
     if classes is None:
-        highest = 255 if 255 in values else 1
-        classes = {0: 0, highest: 1}
+        classes = {0: 0, 255 if 255 in values else 1: 1}
     if set(values.tolist()) <= set(classes):
         table = np.zeros(max(classes) + 1, np.uint8)
         table[list(classes)] = list(classes.values())
         return table[mask.astype(np.intp)]
     found = ", ".join(f"{value:g}" for value in values[:6]) + (" …" if len(values) > 6 else "")
-    expected = "0 and 1, or 0 and 255" if set(classes.values()) == {0, 1} else ""
-    expected = ", ".join(map(str, classes)) if len(classes) > 2 else expected
     raise InputError(f"{name} holds the values {found}; expected {expected}")
 
 

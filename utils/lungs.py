@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-RIGHT, LEFT = 1, 2
+RIGHT, LEFT = 1, 2  # labels of the patient's lungs, here and in images
 TOUCHING = np.ones((3, 3, 3), bool)  # voxels that share a corner are one component
 COARSE = 2.0  # mm, the grid on which the sides are told apart
 LEAST_SHARE = 0.05  # of the mask: a smaller piece is not taken for a lung of its own
@@ -50,9 +50,8 @@ def split_lungs(mask, spacing, midline=None):
         return labels
     part = mask[box] > 0
     midline = (mask.shape[2] / 2 if midline is None else midline) - box[2].start
-    step = max(
-        1, round(COARSE / spacing[2])
-    )  # which side is told as well, and sooner, on this grid
+    # which side is told as well on a coarse grid, and sooner
+    step = max(1, round(COARSE / spacing[2]))
     coarse = (spacing[0], step * spacing[1], step * spacing[2])
     seeds = _two_seeds(part[:, ::step, ::step], coarse)
     if seeds is None:

@@ -29,7 +29,7 @@ from utils.workspace import shown, workspace, write_json, written_whole
 
 VERSION = 1  # raise it with every change of the pictures: old sets are then made anew
 SEED = 20260
-LEAST_PIECE = 80  # mm²
+OUTLINED_AT_LEAST = 80  # mm²
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,11 +123,11 @@ def make_patient(patient):
     if p.padded:
         outside = outside_disc(p.matrix)
         hu[:, outside], mask[:, outside] = -1024, 0
-    return hu, without_slivers(mask, p.pixel)
+    return hu, as_readers_outline(mask, p.pixel)
 
 
-def without_slivers(mask, pixel):
-    """Mask without pieces of less than LEAST_PIECE in a slice; pixel : mm.
+def as_readers_outline(mask, pixel):
+    """Mask without pieces of less than OUTLINED_AT_LEAST in a slice; pixel : mm.
 
     The lowest tip of a lung crosses a slice in a sliver of a few pixels. Readers do not outline
     those: the smallest contoured slices of the LCTSC patients measure 110 to 210 mm².
@@ -136,7 +136,7 @@ def without_slivers(mask, pixel):
     for slice_mask, slice_kept in zip(mask, kept, strict=True):
         pieces, count = ndimage.label(slice_mask)
         sizes = np.bincount(pieces.ravel(), minlength=count + 1) * pixel**2
-        slice_kept[:] = (sizes >= LEAST_PIECE)[pieces] & (pieces > 0)
+        slice_kept[:] = (sizes >= OUTLINED_AT_LEAST)[pieces] & (pieces > 0)
     return kept
 
 

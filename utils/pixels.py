@@ -9,7 +9,7 @@ from utils.decoding import decode_frames
 from utils.dicom_header import ENCAPSULATED, PIXEL_DATA
 from utils.errors import InputError
 
-AIR = -1024  # HU: the lowest value of a 12-bit scanner; what is below is padding
+LOWEST_HU = -1024  # HU: the lowest value of a 12-bit scanner; what is below is padding
 LITTLE_ENDIAN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"}
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 MINUS_2000 = 63536  # -2000 read as unsigned: the padding of several scanners
@@ -43,7 +43,8 @@ def load_pixels(frames):
     notes = []
     if padded:
         notes = [
-            f"Padding below {AIR} HU or marked as such was set to {AIR} HU in {padded} slices."
+            f"Padding below {LOWEST_HU} HU or marked as such was set to {LOWEST_HU} HU "
+            f"in {padded} slices."
         ]
     return hu, notes
 
@@ -71,13 +72,13 @@ def to_hounsfield(values, frame):
             f"values of {low:.0f} to {high:.0f} HU (slope {slope:g}, intercept {intercept:g}), "
             "which no CT has. Correct PixelRepresentation, RescaleSlope or RescaleIntercept"
         )
-    if slope == 1 and intercept == int(intercept) and low >= AIR and abs(intercept) < 32768:
+    if slope == 1 and intercept == int(intercept) and low >= LOWEST_HU and abs(intercept) < 32768:
         values += np.int16(intercept)  # wraps around in between, never in the result
     else:
-        values[...] = np.rint(np.maximum(bits * slope + intercept, AIR))
+        values[...] = np.rint(np.maximum(bits * slope + intercept, LOWEST_HU))
     if padding is not None:
-        values[padding] = AIR
-    return low < AIR or padding is not None
+        values[padding] = LOWEST_HU
+    return low < LOWEST_HU or padding is not None
 
 
 def same_pixels(one, other):
@@ -98,7 +99,7 @@ def _padding_mask(values, frame):
         bounds = (MINUS_2000, MINUS_2000)
     else:
         bounds = sorted(v & 0xFFFF if not coding.signed else _signed(v) for v in coding.padding)
-    if max(bound * frame.slope + frame.intercept for bound in bounds) <= AIR:
+    if max(bound * frame.slope + frame.intercept for bound in bounds) <= LOWEST_HU:
         return None
     bits = values if coding.signed else values.view(np.uint16)
     mask = (bits >= bounds[0]) & (bits <= bounds[1])

@@ -125,7 +125,7 @@ def contrast_bars(verdicts):
 
 
 def loss_curves_of_one_slice(losses):
-    """Loss against the share of lung pixels found; losses : name -> (x, y)."""
+    """Loss against falsely predicted pixels; losses : name -> (% of the slice, loss)."""
     figure, axes = new_figure(height=2.2)
     axis = axes[0, 0]
     styles = zip(("train", "validation", "test", "truth"), ("-", "--", "-.", ":"), strict=True)

@@ -96,8 +96,8 @@ def without_windpipe(mask, hu, spacing):
 
 
 STEPS = {
-    "windpipe out": lambda mask, hu, spacing: without_windpipe(mask, hu, spacing),
-    "outside out": lambda mask, hu, spacing: without_outside(mask, hu, spacing),
+    "windpipe out": without_windpipe,
+    "outside out": without_outside,
     "large pieces only": lambda mask, hu, spacing: keep_large_pieces(mask, spacing),
     "slivers out": lambda mask, hu, spacing: without_slivers(mask, spacing),
     "small holes filled": lambda mask, hu, spacing: fill_small_holes(mask, spacing),

@@ -9,9 +9,10 @@ import torch
 from scipy import ndimage
 from torch.nn import functional as F
 
+from utils.lungs import LEFT, RIGHT
+
 WATER = 0.0206  # 1/mm at 60 keV (NIST, Hubbell and Seltzer 2004)
 FOCUS = 1800.0  # mm from the X-ray tube to the detector
-RIGHT, LEFT = 1, 2  # labels of the patient's lungs
 
 
 def attenuation(hu):
