@@ -45,6 +45,14 @@ def test_numbers_for_latex(dataset, tmp_path):
     assert r"{a\_b \& c}" in tex
 
 
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [(99.9994, "99.999"), (652.5, "652"), (-1310.0, "-1310"), (4073, "4073"), ("50 %", r"50 \%")],
+)
+def test_large_numbers_lose_their_decimals(value, printed):
+    assert figures.as_tex(value) == printed
+
+
 def test_numbers_follow_the_json(dataset, tmp_path):
     figures.save_numbers(dataset, {"dsc": 0.5})
     folder = tmp_path / "figures/mini"
