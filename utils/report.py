@@ -96,7 +96,9 @@ def read_studies(folders):
     for folder in folders:
         files = sorted(folder.glob("*.json"))
         if not files:
-            raise InputError(f"{shown(folder)} has no numbers. Run notebooks 06 and 07 on it first.")
+            raise InputError(
+                f"{shown(folder)} has no numbers. Run notebooks 06 and 07 on it first."
+            )
         for file in files:
             if file.stem in studies:
                 raise InputError(
@@ -147,7 +149,9 @@ def last_training(dataset, runs):
     folder = workspace() / "data" / dataset / "derived" / "runs"
     if not folder.is_dir():
         return None
-    weights = [w for run in runs for found in folder.glob(run) for w in found.rglob("model.safetensors")]
+    weights = [
+        w for run in runs for found in folder.glob(run) for w in found.rglob("model.safetensors")
+    ]
     if not weights:
         raise InputError(
             f"{shown(folder)} has no run {', '.join(runs)}, which figures/{dataset} shows. "
