@@ -166,6 +166,8 @@ def test_faults_of_a_log_are_found_also_where_latex_breaks_the_line():
     faults = report.log_faults(log)
     assert len(faults) == 3
     assert "undefined" in faults[0] and "nobody" in faults[1] and "5.1pt" in faults[2]
+    stopped = log + "! LaTeX Error: File `x' not found.\n!  ==> Fatal error occurred\n"
+    assert report.log_faults(stopped) == ["! LaTeX Error: File `x' not found."]
 
 
 def test_without_a_run_the_sentence_says_what_to_do(tmp_path, monkeypatch, capsys):

@@ -21,9 +21,8 @@ from utils.workspace import REPOSITORY, figures_folder, shown, workspace
 SOURCES = REPOSITORY / "report"
 PACKAGES = "latexmk texlive-latex-extra texlive-science texlive-fonts-recommended lmodern"
 MARGIN = 5.0  # pt that a line may stick out before it is seen
-FAULTS = re.compile(
-    r"^(?:LaTeX|Package \w+) Warning: .*(?:undefined|multiply).*$|^! .*$", re.MULTILINE
-)
+ERROR = re.compile(r"^! (?! ).*$", re.MULTILINE)
+UNDEFINED = re.compile(r"^(?:LaTeX|Package \w+) Warning: .*(?:undefined|multiply).*$", re.MULTILINE)
 OVERFULL = re.compile(r"^Overfull \\[hv]box \((\S+)pt too \w+\).*$", re.MULTILINE)
 # Study (a .json file of a figures folder) -> the notebook that exports it
 NOTEBOOKS = {
@@ -166,10 +165,13 @@ def again(file):
 
 
 def log_faults(log):
-    """Lines of a LaTeX log that a finished report must not have."""
+    """Lines of a LaTeX log that a finished report must not have.
+
+    An error stops LaTeX before it knows its references, so it is told alone.
+    """
     log = re.sub(r"(?<=.{79})\n", "", log)  # LaTeX breaks its log's lines after 79 characters
     margins = [m[0] for m in OVERFULL.finditer(log) if float(m[1]) > MARGIN]
-    return [match[0] for match in FAULTS.finditer(log)] + margins
+    return ERROR.findall(log) or UNDEFINED.findall(log) + margins
 
 
 def main(arguments=None):
