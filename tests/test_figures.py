@@ -37,12 +37,25 @@ def test_numbers_for_latex(empty_dataset, tmp_path):
     assert r"{a\_b \& c}" in tex
 
 
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [(99.9994, "99.999"), (652.5, "652"), (-1310.0, "-1310"), (4073, "4073"), ("50 %", r"50 \%")],
+)
+def test_large_numbers_lose_their_decimals(value, printed):
+    assert figures.as_tex(value) == printed
+
+
 def test_numbers_follow_the_json(empty_dataset, tmp_path):
     figures.save_numbers(empty_dataset, {"dsc": 0.5})
     folder = tmp_path / "figures/mini"
     (folder / "metrics.json").write_text('{"dsc": 0.25}')
     figures.write_numbers_tex(folder)
     assert "{0.250}" in (folder / "numbers.tex").read_text()
+
+
+def test_a_name_becomes_a_key():
+    assert figures.key("0.7 BCE + 0.3 Dice, 1310 px") == "0_7_bce_0_3_dice_1310_px"
+    assert figures.key("couch: there (0) or not (1)") == "couch_there_0_or_not_1"
 
 
 def test_histograms_show_every_slice_of_their_part():

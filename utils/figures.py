@@ -1,6 +1,7 @@
 """One style and one `save` for every figure, and the numbers that the report prints."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -62,8 +63,12 @@ def save(figure, name, dataset):
 def save_numbers(dataset, numbers, study=None):
     """Write `metrics.json`, or `<study>.json` for a further study, and from all `numbers.tex`.
 
-    numbers : nested dict whose leaves are numbers or texts. Integers are printed as they are,
-    other numbers with three decimals.
+    numbers : nested dict whose leaves are numbers or texts. Integers and `settings` are printed
+    as they are, other numbers with three decimals, and from 100 on with none.
+
+    `runs` and `figures` are held against each other by `make report`: lists of the runs that the
+    numbers come from (patterns below `data/<name>/derived/runs`), and of the figures saved beside
+    them that show the same runs.
     """
     folder = figures_folder(dataset)
     file = folder / f"{study or 'metrics'}.json"
@@ -77,37 +82,52 @@ def write_numbers_tex(folder):
 
     Each leaf becomes one LaTeX name, its path joined by dots, that the report prints by
     `\result{test.dsc_3d.mean}`, or `\result{loss_study.bce.mean}` for `loss_study.json`; a name
-    that does not exist stops the build. `\ifresult{name}{text}` prints the text if it exists.
+    that does not exist stops the build. `\ifresult{name}{text}` prints the text if it exists, also
+    when the text is a row of a table. A report may read several folders.
     """
     lines = [
         "% Made from the .json files here by `python -m utils.figures FOLDER`; do not edit.",
-        r"\newcommand{\result}[1]{\ifcsname result:#1\endcsname\csname result:#1\endcsname"
+        r"\providecommand{\result}[1]{\ifcsname result:#1\endcsname\csname result:#1\endcsname"
         r"\else\PackageError{results}{No number is called '#1' in the exported .json}{}\fi}",
-        r"\newcommand{\ifresult}[2]{\ifcsname result:#1\endcsname#2\fi}",
+        r"\providecommand{\resultprinted}[1]{#1}\providecommand{\resultleftout}[1]{}",
+        r"\providecommand{\ifresult}[1]{\ifcsname result:#1\endcsname"
+        r"\expandafter\resultprinted\else\expandafter\resultleftout\fi}",
     ]
     for file in sorted(folder.glob("*.json")):
         prefix = () if file.stem == "metrics" else (file.stem,)
         for name, value in flatten(json.loads(file.read_text()), prefix):
-            text = f"{value:.3f}" if isinstance(value, float) else str(value)
-            lines.append(rf"\expandafter\def\csname result:{name}\endcsname{{{escape_tex(text)}}}")
+            text = as_tex(value, chosen=name.startswith("settings."))
+            lines.append(rf"\expandafter\def\csname result:{name}\endcsname{{{text}}}")
     with written_whole(folder / "numbers.tex") as temporary:
         temporary.write_text("\n".join(lines) + "\n")
 
 
+def key(name):
+    """A name as one part of a LaTeX name: "0.7 BCE + 0.3 Dice" gives "0_7_bce_0_3_dice"."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
 def flatten(tree, path=()):
     """Leaves of a nested dict as (dotted path, value)."""
-    for key, value in tree.items():
+    for name, value in tree.items():
         if isinstance(value, dict):
-            yield from flatten(value, (*path, key))
+            yield from flatten(value, (*path, name))
         else:
-            yield ".".join((*path, key)), value
+            yield ".".join((*path, name)), value
 
 
-def escape_tex(text):
-    """Text with the characters that LaTeX would take for commands made harmless."""
+def as_tex(value, chosen=False):
+    """A number or text as LaTeX prints it: three decimals, none from 100 on; texts escaped.
+
+    A number that was chosen and not measured is printed as short as it is.
+    """
+    if isinstance(value, float) and chosen:
+        value = f"{value:g}"
+    elif isinstance(value, float):
+        value = f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
     special = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}"}
     special |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(character, character) for character in text)
+    return "".join(special.get(character, character) for character in str(value))
 
 
 def new_figure(rows=1, cols=1, height=2.2, **options):

@@ -1,6 +1,7 @@
 """From exported figures and numbers to the PDF of the report: `make report`.
 
 python -m utils.report --dataset phantom      build/report/report.pdf, or a sentence why not
+python -m utils.report --images a b c         with notebook 07's figures of other image sets
 """
 
 import argparse
@@ -14,46 +15,68 @@ from pathlib import Path
 
 from utils.errors import InputError
 from utils.figures import write_numbers_tex
-from utils.workspace import REPOSITORY, derived_folder, figures_folder, shown, workspace
+from utils.synthetic_images import SETS
+from utils.workspace import REPOSITORY, figures_folder, shown, workspace
 
 SOURCES = REPOSITORY / "report"
 PACKAGES = "latexmk texlive-latex-extra texlive-science texlive-fonts-recommended lmodern"
 MARGIN = 5.0  # pt that a line may stick out before it is seen
-FAULTS = re.compile(
-    r"^(?:LaTeX|Package \w+) Warning: .*(?:undefined|multiply).*$|^! .*$", re.MULTILINE
-)
+ERROR = re.compile(r"^! (?! ).*$", re.MULTILINE)
+UNDEFINED = re.compile(r"^(?:LaTeX|Package \w+) Warning: .*(?:undefined|multiply).*$", re.MULTILINE)
 OVERFULL = re.compile(r"^Overfull \\[hv]box \((\S+)pt too \w+\).*$", re.MULTILINE)
+# Study (a .json file of a figures folder) -> the notebook that exports it
+NOTEBOOKS = {
+    "metrics": "04",
+    "loss_study": "05",
+    "robustness": "06",
+    "noise_study": "06",
+    "ct_slices": "07",
+    "xrays": "07",
+    "three_classes": "07",
+}
 
 
-def build_report(dataset):
-    """Build the report on the figures and numbers of one data set; returns the PDF's path.
+def build_report(dataset, images=None):
+    """Build the report on the figures and numbers of one data set of CTs; returns the PDF's path.
 
-    `numbers.tex` is made again from the JSON files first, so that no old number can be printed.
+    images : image sets whose studies (notebooks 06 and 07) are printed beside it; by default
+    those of the embedded ones that have figures. `numbers.tex` is made again from the JSON files
+    first, so that no old number can be printed.
     Raises InputError when figures are missing or older than the run that the numbers come from,
     when LaTeX is missing, and when the text has undefined references or lines in the margin.
     """
-    figures = figures_folder(dataset)
-    if not (figures / "metrics.json").is_file():
+    folders = [figures_folder(dataset), *map(figures_folder, SETS if images is None else images)]
+    if not (folders[0] / "metrics.json").is_file():
         raise InputError(
-            f"{shown(figures)} has no numbers. Run `make run DATASET={dataset}` first."
+            f"{shown(folders[0])} has no numbers. Run `make run DATASET={dataset}` first."
         )
+    if images is None:
+        folders = [folder for folder in folders if folder.is_dir()]
     if not shutil.which("latexmk"):
         raise InputError(f"LaTeX is needed; on Debian: apt-get install {PACKAGES}")
-    write_numbers_tex(figures)
-    refuse_stale(figures, derived_folder(dataset), used_figures())
-    folder = workspace() / "build" / "report"
-    folder.mkdir(parents=True, exist_ok=True)
+    refuse_stale(read_studies(folders), used_figures())
+    for exported in folders:
+        write_numbers_tex(exported)
+    return run_latex(folders)
+
+
+def run_latex(folders):
+    """Let latexmk build the sources with figures and numbers of these folders; the PDF's path."""
+    target = workspace() / "build" / "report"
+    target.mkdir(parents=True, exist_ok=True)
     # relative, so that LaTeX meets no blank or tilde of the path to the repository
-    exported = Path(os.path.relpath(figures, SOURCES)).as_posix()
-    command = ["latexmk", "-pdf", "-g", "-silent", "-halt-on-error", f"-outdir={folder}"]
-    command += [rf"-usepretex=\def\figures{{{exported}}}", "report.tex"]
+    relative = [Path(os.path.relpath(folder, SOURCES)).as_posix() for folder in folders]
+    listed = "".join(f"{{{folder}/}}" for folder in relative)
+    command = ["latexmk", "-pdf", "-g", "-silent", "-halt-on-error", f"-outdir={target}"]
+    command += [rf"-usepretex=\def\figurefolders{{{listed}}}", "report.tex"]
+    log = target / "report.log"
+    log.unlink(missing_ok=True)  # an old one would be taken for this one's
     finished = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True)
-    log = folder / "report.log"
     faults = log_faults(log.read_text(errors="replace")) if log.exists() else [finished.stderr]
     if faults or finished.returncode:
-        listed = "\n  ".join(faults or finished.stderr.splitlines()[-5:])
-        raise InputError(f"The report does not build; {shown(log)} says more:\n  {listed}")
-    return folder / "report.pdf"
+        lines = "\n  ".join(faults or finished.stderr.splitlines()[-5:])
+        raise InputError(f"The report does not build; {shown(log)} says more:\n  {lines}")
+    return target / "report.pdf"
 
 
 def used_figures():
@@ -62,42 +85,105 @@ def used_figures():
     return re.findall(r"\\includegraphics(?:\[[^\]]*\])?\{([^}]+)\}", text)
 
 
-def refuse_stale(figures, derived, names):
-    """Raise InputError for figures and numbers that are older than the run they are to show.
+def read_studies(folders):
+    """What the JSON files of figures folders hold: dict from study to (its file, its content).
 
-    Figures of the studies (notebooks 05 and later) may be missing: the report leaves those
-    sections out. They are held against nothing here, as their runs are not kept.
+    Raises InputError for a file that is not JSON, a folder without any, and a study that two
+    folders have: the report could print only one of them.
     """
-    metrics = figures / "metrics.json"
-    run = json.loads(metrics.read_text()).get("run", "")
-    weights = derived / "runs" / run / "model.safetensors"
-    ours = [figures / f"{name}.pdf" for name in names if name.startswith("figure")]
-    missing = [file.name for file in ours if not file.is_file()]
-    if missing:
-        raise InputError(f"{shown(figures)} lacks {', '.join(missing)}. Run notebook 04 first.")
-    if weights.is_file():
-        trained = weights.stat().st_mtime
-        stale = [file.name for file in (*ours, metrics) if file.stat().st_mtime < trained]
+    studies = {}
+    for folder in folders:
+        files = sorted(folder.glob("*.json"))
+        if not files:
+            raise InputError(
+                f"{shown(folder)} has no numbers. Run notebooks 06 and 07 on it first."
+            )
+        for file in files:
+            if file.stem in studies:
+                raise InputError(
+                    f"{shown(file)} and {shown(studies[file.stem][0])} are the same study of two "
+                    "data sets, and the report prints one. Leave one out of --images."
+                )
+            try:
+                studies[file.stem] = file, json.loads(file.read_text())
+            except ValueError as error:
+                raise InputError(f"{shown(file)} is not JSON: {error}. {again(file)}") from error
+    return studies
+
+
+def refuse_stale(studies, used):
+    """Raise InputError for figures and numbers that are missing or older than what they show.
+
+    studies : of `read_studies`; used : names of the figures that the report includes. A study
+    names its runs and the figures that show them. Notebook 04 has one run, and its figures are
+    those whose names begin with `figure`. Where no run at all is kept, as after figures were
+    brought from another machine, age cannot be told.
+    """
+    for file, content in studies.values():
+        runs = content.get("runs") or ([content["run"]] if "run" in content else [])
+        figures = content.get("figures", [n for n in used if n.startswith("figure")])
+        if not runs or not figures:
+            raise InputError(f"{shown(file)} does not say which runs it shows. {again(file)}")
+        files = [file.parent / f"{name}.pdf" for name in figures]
+        missing = [figure.name for figure in files if not figure.is_file()]
+        if missing:
+            raise InputError(f"{shown(file.parent)} lacks {', '.join(missing)}. {again(file)}")
+        trained = last_training(file.parent.name, runs)
+        if trained is None:
+            continue
+        stale = [figure.name for figure in (*files, file) if figure.stat().st_mtime < trained]
         if stale:
             raise InputError(
-                f"{', '.join(stale)} in {shown(figures)} are older than the run {run!r} that "
-                "they should show. Run notebook 04 again."
+                f"{', '.join(stale)} in {shown(file.parent)} are older than the run "
+                f"{', '.join(runs)} that they should show. {again(file)}"
             )
 
 
+def last_training(dataset, runs):
+    """When the newest of these runs was written, in seconds; None where no run at all is kept.
+
+    runs : patterns below `data/<dataset>/derived/runs`. Raises InputError when there are runs,
+    but none of these: what the figures show has been deleted or renamed since.
+    """
+    folder = workspace() / "data" / dataset / "derived" / "runs"
+    if not folder.is_dir():
+        return None
+    weights = [
+        w for run in runs for found in folder.glob(run) for w in found.rglob("model.safetensors")
+    ]
+    if not weights:
+        raise InputError(
+            f"{shown(folder)} has no run {', '.join(runs)}, which figures/{dataset} shows. "
+            "Run the notebook that trains it again."
+        )
+    return max(file.stat().st_mtime for file in weights)
+
+
+def again(file):
+    """What to do about an exported file: which notebook makes it."""
+    return f"Run notebook {NOTEBOOKS.get(file.stem, 'that exports it')} again."
+
+
 def log_faults(log):
-    """Lines of a LaTeX log that a finished report must not have."""
+    """Lines of a LaTeX log that a finished report must not have.
+
+    An error stops LaTeX before it knows its references, so it is told alone.
+    """
     log = re.sub(r"(?<=.{79})\n", "", log)  # LaTeX breaks its log's lines after 79 characters
     margins = [m[0] for m in OVERFULL.finditer(log) if float(m[1]) > MARGIN]
-    return [match[0] for match in FAULTS.finditer(log)] + margins
+    return ERROR.findall(log) or UNDEFINED.findall(log) + margins
 
 
 def main(arguments=None):
     """Command line; exit code 1 when the report does not build."""
     parser = argparse.ArgumentParser(description="Build the report as PDF")
     parser.add_argument("--dataset", default="phantom", help="name under data/, or a folder")
+    parser.add_argument(
+        "--images", nargs="+", metavar="SET", help="image sets in place of the embedded ones"
+    )
+    chosen = parser.parse_args(arguments)
     try:
-        print("report:", shown(build_report(parser.parse_args(arguments).dataset)))
+        print("report:", shown(build_report(chosen.dataset, chosen.images)))
     except InputError as error:
         print(error, file=sys.stderr)
         return 1

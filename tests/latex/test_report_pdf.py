@@ -4,8 +4,10 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from itertools import product
 
+import invented
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,10 +45,32 @@ def exported(tmp_path, monkeypatch):
     challenge = pd.DataFrame([{"method": method, "lung": lung, **scores} for method, lung in rows])
     numbers["challenge"] = nested_intervals(challenge, ["method", "lung"], list(scores))
     figures.save_numbers("phantom", numbers)
-    for name in report.used_figures():
-        figures.save(figures.new_figure()[0], name, "phantom")
+    figures.save(figures.new_figure()[0], "figure1_training", "phantom")
     plt.close("all")
+    for name in report.used_figures():
+        if name.startswith("figure"):
+            copy_empty_figure("phantom", name)
     return tmp_path
+
+
+def copy_empty_figure(dataset, name):
+    folder = figures.figures_folder(dataset)
+    folder.mkdir(exist_ok=True)
+    empty = figures.figures_folder("phantom") / "figure1_training.pdf"
+    if empty != folder / f"{name}.pdf":
+        shutil.copy(empty, folder / f"{name}.pdf")
+
+
+@pytest.fixture
+def studied(exported):
+    """The same after notebooks 05 to 07."""
+    copy_empty_figure("phantom", "loss_gradients")
+    for dataset, studies in invented.STUDIES.items():
+        for study, numbers in studies.items():
+            for name in numbers["figures"]:
+                copy_empty_figure(dataset, name)
+            figures.save_numbers(dataset, {"dataset": dataset, **numbers}, study)
+    return exported
 
 
 def text_of(pdf):
@@ -67,12 +91,117 @@ def test_it_builds_and_prints_the_numbers_of_the_json(exported):
     assert "0.123" in text_of(report.build_report("phantom"))
 
 
+def test_make_report(exported):
+    make = ["make", "report", "DATASET=phantom", f"PY={sys.executable}", "INSTALLED="]
+    done = subprocess.run(make, cwd=report.REPOSITORY, capture_output=True, text=True)
+    assert done.stdout == "report: build/report/report.pdf\n", done.stderr
+    assert (exported / "build" / "report" / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
 def test_a_number_that_is_gone_stops_the_build(exported):
     file = figures.figures_folder("phantom") / "metrics.json"
     metrics = json.loads(file.read_text())
     del metrics["test"]["dsc_20"]
     file.write_text(json.dumps(metrics))
     with pytest.raises(InputError, match=r"No number is called 'test\.dsc_20'"):
+        report.build_report("phantom")
+
+
+HEADINGS = (
+    "Which loss?",
+    "What does it bear?",
+    "CT slices as pictures",
+    "Chest X-rays",
+    "Three classes, noise and few pictures",
+    "Two Dice losses for three classes",
+)
+
+
+def test_studies_are_printed_when_they_have_been_made(exported):
+    text = text_of(report.build_report("phantom"))
+    assert not [heading for heading in HEADINGS if heading in text]
+    assert "What five reports found" in text and "Section 5)" not in text
+
+
+def test_studies_of_other_data_sets_are_found_and_followed(studied):
+    first = text_of(report.build_report("phantom"))
+    assert [heading for heading in HEADINGS if heading in first] == list(HEADINGS)
+    assert "0.321" not in first and "soft dice plain sums" in first
+    for dataset, study, path in [
+        ("phantom", "loss_study", ("soft_dice", "worst_lung_slice", "mean")),
+        ("phantom", "robustness", ("gaussian_noise_hu", "worst", "as_it_comes", "mean")),
+        ("synthetic_ct_slices", "ct_slices", ("precision",)),
+        ("synthetic_xrays", "xrays", ("ours_fine_tuned", "iou_lungs")),
+        ("synthetic_tomography", "noise_study", ("baseline_noisy", "mean")),
+        ("synthetic_tomography", "three_classes", ("ours_five_pictures", "pore")),
+    ]:
+        change(figures.figures_folder(dataset) / f"{study}.json", path, 0.32123)
+    changed = text_of(report.build_report("phantom"))
+    # in a table each; the loss also in a sentence, and the noise in one on the five reports
+    assert changed.count("0.321") >= 8
+
+
+def change(file, path, value):
+    """Change one number of an exported file by hand."""
+    numbers = inner = json.loads(file.read_text())
+    for name in path[:-1]:
+        inner = inner[name]
+    assert path[-1] in inner
+    inner[path[-1]] = value
+    file.write_text(json.dumps(numbers))
+
+
+def test_a_study_may_be_of_a_set_of_ones_own(studied):
+    folder = figures.figures_folder("synthetic_xrays")
+    folder.rename(folder.with_name("xrays of ours"))
+    assert "Chest X-rays" not in text_of(report.build_report("phantom"))
+    text = text_of(report.build_report("phantom", ["xrays of ours"]))
+    assert "Chest X-rays" in text and "CT slices as pictures" not in text
+
+
+def test_a_row_that_was_not_run_is_left_out(studied):
+    file = figures.figures_folder("phantom") / "loss_study.json"
+    numbers = json.loads(file.read_text())
+    del numbers["adaptive_augmented"], numbers["bce_rate_0_1"]
+    file.write_text(json.dumps(numbers))
+    text = text_of(report.build_report("phantom"))
+    assert "adaptive augmented" not in text and "bce rate 0 001" in text
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        (r"See \ref{fig:nowhere}.", "Reference `fig:nowhere' on page .* undefined"),
+        (r"As \citet{nobody} says.", "Citation `nobody' on page .* undefined"),
+        (r"\label{fig:curves}", "Label `fig:curves' multiply defined"),
+        (r"\includegraphics{figure99}", "File `figure99' not found"),
+        (r"\noindent\rule{\dimexpr\linewidth+5.2pt}{1pt}", r"Overfull \\hbox \(5\.2"),
+        (r"A \result{test.nothing}.", r"No number is called 'test\.nothing'"),
+    ],
+)
+def test_each_fault_stops_the_build(exported, tmp_path, monkeypatch, added, said):
+    copy = tmp_path / "report"
+    shutil.copytree(report.SOURCES, copy)
+    monkeypatch.setattr(report, "SOURCES", copy)
+    with (copy / "sections" / "discussion.tex").open("a") as file:
+        file.write(f"\n{added}\n")
+    monkeypatch.setattr(report, "used_figures", lambda: ["figure1_training"])
+    with pytest.raises(InputError, match=rf"does not build; .*report\.log says more:\n.*{said}"):
+        report.build_report("phantom")
+
+
+def test_a_line_a_little_in_the_margin_does_not(exported, tmp_path, monkeypatch):
+    copy = tmp_path / "report"
+    shutil.copytree(report.SOURCES, copy)
+    monkeypatch.setattr(report, "SOURCES", copy)
+    with (copy / "sections" / "discussion.tex").open("a") as file:
+        file.write("\n\\noindent\\rule{\\dimexpr\\linewidth+4.8pt}{1pt}\n")
+    assert report.build_report("phantom").is_file()
+
+
+def test_a_figure_of_a_study_that_is_missing_stops_the_build(studied):
+    (figures.figures_folder("phantom") / "loss_gradients.pdf").unlink()
+    with pytest.raises(InputError, match="File `loss_gradients' not found"):
         report.build_report("phantom")
 
 
