@@ -8,6 +8,8 @@ import pandas as pd
 
 matplotlib.use("Agg")
 
+import pytest
+
 from utils import figures, plots
 from utils.evaluation import slice_metrics
 

@@ -29,7 +29,7 @@ COMMAND = re.compile(r"(make|python|conda|torchrun|sbatch|pip|git|docker) |\.ven
 
 # Command -> what runs it: a line of .ci/run, or a test. All of make's are also tried dry, below.
 CHECKED_BY = {
-    "make run": "tests/test_readme.py::test_notebooks_are_executed_one_after_the_other",
+    "make run": ".ci/run",
     "make test": ".ci/run",
     "make help": "tests/test_project.py::test_make_help_lists_the_two_commands",
     "make studies": "tests/test_readme.py::test_notebooks_are_executed_one_after_the_other",
@@ -39,9 +39,11 @@ CHECKED_BY = {
     "make run DATASET=path/to/folder PRESET=coursework": (
         "tests/test_readme.py::test_dataset_and_preset_reach_the_notebooks"
     ),
-    "make data": "tests/test_lctsc.py::test_the_command_line",
-    "make app": "tests/browser/test_viewer_in_browser.py::test_voila_lesson",
-    "make report": "tests/latex/test_report_pdf.py::test_make_report",
+    "make data": ("tests/test_lctsc.py::test_the_command_fetches_or_says_what_is_wrong"),
+    "make app": (
+        "tests/browser/test_viewer_in_browser.py::test_voila_inspects_a_case_and_its_prediction"
+    ),
+    "make report": ".ci/run",
     "make docs": ".ci/run",
     "make bench": "tests/test_readme.py::test_every_benchmark_can_be_started",
     "conda env create -f environment.yml": (
@@ -55,7 +57,7 @@ CHECKED_BY = {
     ),
     ".venv/bin/jupyter lab": "tests/browser/test_viewer_in_browser.py::test_jupyterlab_lesson",
     ".venv/bin/python -m utils.predict FOLDER --out OUT": (
-        "tests/test_predict.py::test_a_folder_of_cases"
+        "tests/test_predict.py::test_a_folder_of_cases_is_segmented_case_by_case"
     ),
     ".venv/bin/python -m utils.dicom FOLDER": (
         "tests/test_dicom.py::test_command_goes_through_the_cases_of_a_data_set"

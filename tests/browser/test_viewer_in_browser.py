@@ -183,6 +183,19 @@ def test_voila_lesson(page, voila, lesson, desk):
     try_everything(Viewer(page, shown(page), kept(desk)))
 
 
+def test_voila_inspects_a_case_and_its_prediction(page, voila, desk):
+    source = REPOSITORY / "notebooks" / "inspect_a_case.ipynb"
+    notebook = placed(nbformat.read(source, as_version=4), desk / source.name)
+    page.goto(f"{voila}/voila/render/{notebook.name}", timeout=WAIT)
+    viewer, held = shown(page), kept(desk)
+    assert {"truth", "prediction"} <= set(held)
+    try_everything(Viewer(page, viewer, held))
+    screenshot(page, "inspect")
+    names = page.locator(".widget-dropdown select option").all_text_contents()
+    page.select_option(".widget-dropdown select", names[-1])
+    page.wait_for_selector(f".slice-viewer[data-loaded=true]:has-text('{names[-1]}')", timeout=WAIT)
+
+
 @pytest.mark.parametrize("width", [700, 1000])
 def test_exported_page(page, tmp_path, arrays, width):
     held = {name: arrays[name] for name in ("hu", "truth", "prediction")}
