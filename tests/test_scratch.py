@@ -79,3 +79,32 @@ def test_a_killed_process_leaves_no_file(tmp_path):
 def test_the_machine_tells_its_memory():
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     assert used < scratch.physical_memory() < 2**50
+
+
+def resident(array):
+    """Whether a page of a mapped array lies in this process's memory, as Linux tells of each."""
+    address = array.__array_interface__["data"][0]
+    with open("/proc/self/pagemap", "rb") as pages:
+        pages.seek(address // resource.getpagesize() * 8)
+        return pages.read(8)[7] >> 7 == 1  # bit 63: present
+
+
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="needs Linux's page map")
+def test_pages_of_a_mapped_file_are_given_back_and_can_be_read_again(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(2**20, dtype=np.int16))
+    volume = np.load(tmp_path / "a.npy", mmap_mode="r")
+    part = volume[2**19 :: 2]
+    before = part.copy()
+    assert resident(part)
+    scratch.forget_pages(part)
+    assert not resident(part)
+    assert np.array_equal(part, before)
+
+
+def test_what_would_lose_changes_is_left_alone(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(2**20, np.int16))
+    changed = np.load(tmp_path / "a.npy", mmap_mode="c")
+    changed[:] = 5
+    scratch.forget_pages(changed)
+    scratch.forget_pages(np.ones(3))
+    assert (changed == 5).all()

@@ -81,14 +81,15 @@ class SliceDataset(Dataset):
         self.truth = scratch.empty((len(self.index), size, size), np.uint8)
         item = 0
         for name in tqdm(names, desc="resampling", unit="case", leave=False):
-            hu, mask = pairs[name]
-            hu = alone(hu) if body_only else hu
+            volume, mask = pairs[name]
+            hu = alone(volume) if body_only else volume
             for first in range(0, len(hu), 16):  # few at a time: floats take twice the room
                 some = slice(first, first + 16)
                 slices, masks = (torch.from_numpy(np.array(array[some])) for array in (hu, mask))
                 here = slice(item, item := item + len(slices))
                 self.hu[here] = resample(slices, size).round()
                 self.truth[here] = (255 * resample(masks, size)).round()
+            scratch.forget_pages(volume)
 
     def __len__(self):
         return len(self.index)

@@ -1,6 +1,7 @@
-"""Arrays that may be larger than memory."""
+"""Arrays that may be larger than memory: mapped files, and pages given back."""
 
 import math
+import mmap
 import os
 import shutil
 import tempfile
@@ -35,6 +36,19 @@ def empty(shape, dtype):
         )
     with tempfile.TemporaryFile(dir=folder) as file:  # the map outlives the file's handle
         return torch.from_numpy(np.memmap(file, dtype, "w+", shape=tuple(shape)))
+
+
+def forget_pages(array):
+    """Give back the memory that reading a mapped file took; nothing for any other array.
+
+    The array can be read again, from the file. Only one that is not writable is taken: of others
+    changes would be lost.
+    """
+    writable = array.flags.writeable
+    while isinstance(array, np.ndarray):
+        array = array.base
+    if isinstance(array, mmap.mmap) and not writable:
+        array.madvise(mmap.MADV_DONTNEED)
 
 
 def physical_memory():
