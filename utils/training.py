@@ -19,7 +19,7 @@ from utils.errors import InputError
 from utils.masks import load_masks
 from utils.pairing import create_paired_data
 from utils.settings import from_json, preset, to_json
-from utils.trainer import Trainer, describe_epoch
+from utils.trainer import Trainer, blindness, describe_epoch
 from utils.unet import build_unet
 from utils.volumes import load_cases
 from utils.weights import load_weights, made_from, save_weights
@@ -77,6 +77,8 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
         trainer.run_epoch()
         if writes:
             print(describe_epoch(trainer.history[-1], settings.epochs), flush=True)
+            if warning := blindness(trainer.history, settings):
+                print(warning, flush=True)
             checkpoint.save(run_folder / "checkpoint.safetensors", fingerprint, trainer)
             _write_history(run_folder, trainer.history)
             if on_epoch:
