@@ -89,7 +89,9 @@ def begin_on_phantom(settings):
     _, _, telling = slices_of("phantom")
     split = split_cases(telling, settings.seed)
     every_third = {name: (hu[::3], mask[::3]) for name, (hu, mask) in telling.items()}
-    few = SliceDataset(every_third, split.validation, settings.image_size, settings.window)
+    few = SliceDataset(
+        every_third, split.validation, settings.image_size, settings.window, settings.body_only
+    )
     short = preset("best", epochs=PHANTOM_EPOCHS)
     train(short, telling, split.train + split.validation, few, RUNS / "phantom", None)
     return RUNS / "phantom" / "last.safetensors", few
