@@ -7,11 +7,12 @@ Slices are synthetic, since speed does not depend on what they show. Times the l
 it (utils.epoch) and the plain loop of public repositories, over as many steps as are asked for,
 and scales to the job. The roofline is what the arithmetic of the convolutions would take at the
 device's peak rate (--peak, TFLOP/s) and what its traffic would take at its memory's (--bandwidth,
-TB/s): the larger of the two is the least time that any implementation needs.
+TB/s): the larger of the two is the least time that any implementation needs. Where the rest goes
+is told by the parts of a step, timed apart.
 """
 
 import argparse
-import time
+import statistics
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.training_peers import Slices, plain
-from benchmarks.training_speed import endless, hardware, training_step
+from benchmarks.training_peers import ours as ours_in_parts
+from benchmarks.training_speed import PARTS, endless, hardware, training_step
 from utils.settings import preset
 from utils.trainer import Trainer
 from utils.unet import UNet
@@ -67,15 +69,12 @@ def ours(settings, slices, validation_slices, device):
     return [row["seconds"] for row in trainer.history]
 
 
-def plain_rate(settings, steps, device):
-    """Training slices per second of the plain loop."""
-    way = plain(settings.image_size, settings.width, settings.batch_size, device)
+def seconds_of_parts(make, settings, steps, device):
+    """Median seconds that a step of this way spends in each of PARTS, after a first one."""
+    way = make(settings.image_size, settings.width, settings.batch_size, device)
     stream = endless(way)
-    training_step(way, stream)
-    start = time.perf_counter()
-    for _ in range(steps):
-        training_step(way, stream)
-    return steps * settings.batch_size / (time.perf_counter() - start)
+    timed = [training_step(way, stream) for _ in range(steps + 1)][1:]
+    return [statistics.median(part) for part in zip(*timed, strict=True)]
 
 
 def main():
@@ -86,13 +85,16 @@ def main():
     parser.add_argument("--batches", type=int, nargs="+", default=[3, 8, 16, 32])
     parser.add_argument("--peak", type=float, help="TFLOP/s; 790 is an H200 in bfloat16")
     parser.add_argument("--bandwidth", type=float, help="TB/s; 4.8 is an H200")
-    parser.add_argument("--steps", type=int, default=20, help="steps of the plain loop")
+    parser.add_argument(
+        "--steps", type=int, default=20, help="steps timed of the plain loop, and in parts"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS / "full_job.csv")
     arguments = parser.parse_args()
     base = preset("coursework", image_size=arguments.size, epochs=arguments.epochs)
     validation_slices = max(1, arguments.slices // 5)
     device = Trainer(base, *[Slices(3, arguments.size)] * 2).device
-    plain_seconds = arguments.slices * arguments.epochs / plain_rate(base, arguments.steps, device)
+    plain_step = sum(seconds_of_parts(plain, base, arguments.steps, device))
+    plain_seconds = plain_step / base.batch_size * arguments.slices * arguments.epochs
     print(hardware(device))
     print(f"plain loop, batch {base.batch_size}: {plain_seconds:.0f} s for the job's training")
     rows = []
@@ -102,7 +104,10 @@ def main():
         seconds = ours(settings, arguments.slices, validation_slices, device)
         rate = arguments.slices * arguments.epochs / sum(seconds)
         row = {"batch": batch_size, "job s": sum(seconds), "slices/s": rate}
-        rows.append(row | {"faster than plain": plain_seconds / sum(seconds)})
+        row["faster than plain"] = plain_seconds / sum(seconds)
+        parts = seconds_of_parts(ours_in_parts, settings, arguments.steps, device)
+        shares = [100 * part / sum(parts) for part in parts]
+        rows.append(row | dict(zip((f"{part} %" for part in PARTS), shares, strict=True)))
     table = pd.DataFrame(rows)
     if arguments.peak and arguments.bandwidth:
         operations = floating_point_operations(arguments.size, base.width)

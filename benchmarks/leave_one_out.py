@@ -73,7 +73,9 @@ def train(settings, telling, names, few, folder, start_from):
     The loss on `few`, a handful of phantom slices, is watched but chooses nothing: to choose by
     the patient left out would be to look at the answer.
     """
-    train_set = SliceDataset(telling, names, settings.image_size, settings.window)
+    train_set = SliceDataset(
+        telling, names, settings.image_size, settings.window, settings.body_only
+    )
     split = Split(train=tuple(names), validation=("phantom",), test=())
     model, _ = training.train(settings, split, train_set, few, folder, start_from=start_from)
     return load_weights(model, folder / "last.safetensors")
@@ -87,7 +89,9 @@ def begin_on_phantom(settings):
     _, _, telling = slices_of("phantom")
     split = split_cases(telling, settings.seed)
     every_third = {name: (hu[::3], mask[::3]) for name, (hu, mask) in telling.items()}
-    few = SliceDataset(every_third, split.validation, settings.image_size, settings.window)
+    few = SliceDataset(
+        every_third, split.validation, settings.image_size, settings.window, settings.body_only
+    )
     short = preset("best", epochs=PHANTOM_EPOCHS)
     train(short, telling, split.train + split.validation, few, RUNS / "phantom", None)
     return RUNS / "phantom" / "last.safetensors", few

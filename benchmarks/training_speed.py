@@ -3,6 +3,7 @@
     python -m benchmarks.training_speed                          a few minutes on two cores
     python -m benchmarks.training_speed --sizes 128 512 --widths 16 64 --device cuda
 
+A run over some sizes and widths adds its rows to those that the same machine measured before.
 Each way has a process of its own, and they take turns step by step, so that whatever else the
 machine does meets them alike; medians are printed. MONAI is left out where it is not installed;
 it belongs into an environment of its own, with the torch of this one:
@@ -142,6 +143,16 @@ def begin_workers(device):
     return connections
 
 
+def keep(file, machine, table):
+    """Write a table, with the rows that the file holds of other sizes on the same machine."""
+    if file.exists() and file.read_text().startswith(f"# {machine}\n"):
+        old, key = pd.read_csv(file, comment="#"), ["size", "width"]
+        others = ~old.set_index(key).index.isin(table.set_index(key).index)
+        table = pd.concat([old[others], table]).sort_values(key[::-1], kind="stable")
+    with written_whole(file) as temporary:
+        temporary.write_text(f"# {machine}\n{table.round(3).to_csv(index=False)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
@@ -160,10 +171,9 @@ def main():
             rows += compare(workers, size, width, batch_size, arguments.steps)
             table = pd.DataFrame(rows)
             print(table.tail(len(WAYS)).round(2).to_string(index=False), flush=True)
+            keep(arguments.out, hardware(arguments.device), table)
     for worker in workers:
         worker.send("end")
-    with written_whole(arguments.out) as temporary:
-        temporary.write_text(f"# {hardware(arguments.device)}\n{table.to_csv(index=False)}")
     print(f"written: {arguments.out}")
 
 

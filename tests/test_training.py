@@ -16,7 +16,7 @@ from utils.errors import InputError
 from utils.evaluation import dsc
 from utils.losses import CombinedLoss
 from utils.settings import Settings
-from utils.trainer import best_epoch, has_stalled, stop_if_diverged
+from utils.trainer import best_epoch, blindness, has_stalled, stop_if_diverged
 from utils.unet import build_unet
 from utils.weights import begin_with
 
@@ -136,6 +136,23 @@ def test_a_loss_that_is_no_number_is_told(gone):
     row = {"epoch": 2, "train_loss": 0.5, "validation_loss": float(gone)}
     with pytest.raises(InputError, match="diverged in epoch 2"):
         stop_if_diverged(row, TINY)
+
+
+def test_two_epochs_without_lung_are_told_once():
+    history = [{"epoch": n, "train_dsc": dsc} for n, dsc in enumerate((0.4, 0.04, 0.0, 0.01), 1)]
+    told = [blindness(history[:n], replace(TINY, learning_rate=0.1)) for n in range(1, 5)]
+    assert told[0] is told[1] is told[3] is None
+    assert told[2].startswith("Epochs 2 and 3 found next to no lung: training DSC 0.000.")
+    assert told[2].endswith("below 0.1, such as 0.01.")
+    assert blindness(history[1:3], TINY)  # from the start
+    undefined = [{"epoch": n, "train_dsc": float("nan")} for n in (1, 2)]  # no slice with lung
+    assert blindness(undefined, TINY) is None
+
+
+def test_rmsprop_at_the_courseworks_rate_of_a_tenth_is_told(sets, tmp_path, capsys):
+    wild = replace(TINY, optimiser="rmsprop", learning_rate=0.1, schedule="none", epochs=2)
+    training.train(wild, SPLIT, *sets, tmp_path)
+    assert "found next to no lung" in capsys.readouterr().out
 
 
 class Killed(Exception):

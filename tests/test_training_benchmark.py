@@ -1,12 +1,13 @@
 """The benchmark's peers do what they are said to do: same pixels, same network, same steps."""
 
+import pandas as pd
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.full_job import activation_bytes, floating_point_operations
 from benchmarks.training_peers import Items, Slices, ours, plain
-from benchmarks.training_speed import endless, inference, training_step
+from benchmarks.training_speed import endless, inference, keep, training_step
 from utils.unet import UNet
 
 CPU = torch.device("cpu")
@@ -31,6 +32,22 @@ def test_a_step_is_timed_in_its_parts_and_learns(make):
     assert all(len(seconds) == 4 and min(seconds) > 0 for seconds in parts)
     assert not torch.equal(way.model.last.weight, before)
     assert inference(way, stream) > 0
+
+
+def test_a_run_over_other_sizes_adds_its_rows(tmp_path):
+    file = tmp_path / "speed.csv"
+
+    def rows(size, width, rate):
+        return pd.DataFrame({"size": size, "width": width, "way": ["a", "b"], "rate": rate})
+
+    keep(file, "this machine", rows(256, 16, 1.0))
+    keep(file, "this machine", rows(128, 64, 2.0))
+    keep(file, "this machine", rows(256, 16, 3.0))
+    assert file.read_text().startswith("# this machine\n")
+    kept = pd.read_csv(file, comment="#")
+    assert list(kept["rate"]) == [3, 3, 2, 2] and list(kept["way"]) == ["a", "b"] * 2
+    keep(file, "another machine", rows(128, 16, 4.0))
+    assert list(pd.read_csv(file, comment="#")["rate"]) == [4, 4]
 
 
 def test_the_roofline_by_hand():

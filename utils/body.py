@@ -6,6 +6,8 @@ from scipy import ndimage
 from utils.lungs import COARSE, TOUCHING
 
 SOFT = -400  # HU: denser than this is body or couch
+AIR = -1000  # HU
+FIELD = 350  # mm: a common width of a chest CT
 # Neighbours in the slice alone: all eight, and those that share an edge
 WITHIN_SLICE = np.zeros((3, 3, 3), bool)
 WITHIN_SLICE[1] = True
@@ -36,6 +38,19 @@ def surrounded(hu, spacing):
         sides += np.maximum.accumulate(body, axis)
         sides += np.flip(np.maximum.accumulate(np.flip(body, axis), axis), axis)
     return _refined(sides >= 3, step, hu.shape)
+
+
+def alone(hu):
+    """The scan with everything around the body replaced by air; int16, same shape as `hu`.
+
+    hu : int16 [slices, rows, cols]. The body is where it lies on three sides, so lungs stay
+    that the edge of the image cuts open. Without spacing, the image is taken to be FIELD wide,
+    which decides no more than how coarse the outline is. Where no body is found, nothing goes.
+    """
+    around = ~surrounded(hu, (1, FIELD / hu.shape[1], FIELD / hu.shape[2]))
+    if around.all():
+        return hu
+    return np.where(around, np.int16(AIR), hu)
 
 
 def _largest_dense_piece(hu, spacing):

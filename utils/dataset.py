@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
+from utils import scratch
+from utils.body import alone
 from utils.distributed import world
 from utils.errors import InputError
 
@@ -59,9 +61,10 @@ def resample(slices, size):
 class SliceDataset(Dataset):
     """All slices of some patients at the network's size, ready to be gathered in batches.
 
-    Everything is resampled once and then lies in memory: int16 HU and uint8 masks of
-    [slices, size, size], a tenth of what the volumes take. Windowing to 0…1 waits until a
-    batch is asked for.
+    Everything is resampled once and then lies in memory, or in a mapped file when it does not
+    fit (see `scratch.empty`): int16 HU and uint8 masks of [slices, size, size], at 128 a tenth of
+    what the volumes take. Windowing to 0…1 waits until a batch is asked for. body_only : replace
+    what lies around the body by air, see `body.alone`.
 
     The truth of a pixel is the share of it that is lung, kept in 255ths: a pixel that the
     outline cuts is neither 0 nor 1. A network that learns shares can draw the outline, on the
@@ -71,20 +74,22 @@ class SliceDataset(Dataset):
     are gathered by one indexing operation. `index` lists (case, slice) of each item.
     """
 
-    def __init__(self, pairs, names, size, window):
+    def __init__(self, pairs, names, size, window, body_only=False):
         self.window = window
         self.index = [(name, z) for name in names for z in range(len(pairs[name][0]))]
-        self.hu = torch.empty(len(self.index), size, size, dtype=torch.int16)
-        self.truth = torch.empty(len(self.index), size, size, dtype=torch.uint8)
+        self.hu = scratch.empty((len(self.index), size, size), np.int16)
+        self.truth = scratch.empty((len(self.index), size, size), np.uint8)
         item = 0
         for name in tqdm(names, desc="resampling", unit="case", leave=False):
-            hu, mask = pairs[name]
+            volume, mask = pairs[name]
+            hu = alone(volume) if body_only else volume
             for first in range(0, len(hu), 16):  # few at a time: floats take twice the room
                 some = slice(first, first + 16)
                 slices, masks = (torch.from_numpy(np.array(array[some])) for array in (hu, mask))
                 here = slice(item, item := item + len(slices))
                 self.hu[here] = resample(slices, size).round()
                 self.truth[here] = (255 * resample(masks, size)).round()
+            scratch.forget_pages(volume)
 
     def __len__(self):
         return len(self.index)

@@ -16,6 +16,7 @@ from matplotlib import pyplot as plt
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from utils.body import alone
 from utils.dataset import resample, to_unit_range
 from utils.dicom import read_series
 from utils.dicom_seg import write_seg
@@ -46,6 +47,7 @@ def segment(model, hu, settings, batch_size=16):
     """
     device = next(model.parameters()).device
     mask = np.empty(hu.shape, np.uint8)
+    hu = alone(hu) if settings.body_only else hu
     for start in range(0, len(hu), batch_size):
         slices = torch.from_numpy(np.array(hu[start : start + batch_size]))
         images = to_unit_range(resample(slices, settings.image_size), settings.window)[:, None]

@@ -16,6 +16,7 @@ class Settings:
     # what the network sees
     image_size: int = 128  # px; slices are resampled to image_size x image_size
     window: tuple[float, float] = (-1000.0, 400.0)  # HU mapped to 0 and 1, clipped outside
+    body_only: bool = False  # couch and clothes replaced by air, see body.alone
     classes: int = 1  # 1: lung or not; more: label maps, the background counted
     # the network
     width: int = 16  # channels of the first level, doubled at each level below

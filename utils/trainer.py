@@ -19,6 +19,9 @@ from utils.weights import begin_with
 # Mean loss at which training is called exploding: an untrained network has about 1
 EXPLODED = 10
 
+# Mean DSC of training slices below which the network calls everything background
+BLIND = 0.05
+
 
 class Trainer:
     """Model, optimiser, schedule and loaders of a run, and how far it has come.
@@ -119,6 +122,24 @@ def stop_if_diverged(row, settings):
         f"{row['train_loss']:.3g}, the validation loss {row['validation_loss']:.3g}. "
         f"Try a learning rate below {settings.learning_rate:g}, such as "
         f"{settings.learning_rate / 10:g}, or clip_norm=1. The weights of this epoch were not kept."
+    )
+
+
+def blindness(history, settings):
+    """A sentence when the last two epochs, but not yet three, found no lung; otherwise None.
+
+    What too high a learning rate does to a network with batch normalisation: no activation can
+    grow without bound, so the loss does not explode but stays where nothing is found. That may
+    pass, so nothing is stopped.
+    """
+    blind = [row["train_dsc"] < BLIND for row in history[-3:]]
+    if blind[-2:] != [True, True] or (len(blind) == 3 and blind[0]):
+        return None
+    last = history[-1]
+    return (
+        f"Epochs {last['epoch'] - 1} and {last['epoch']} found next to no lung: training DSC "
+        f"{last['train_dsc']:.3f}. If that does not change, try a learning rate below "
+        f"{settings.learning_rate:g}, such as {settings.learning_rate / 10:g}."
     )
 
 

@@ -19,7 +19,7 @@ from utils.errors import InputError
 from utils.masks import load_masks
 from utils.pairing import create_paired_data
 from utils.settings import from_json, preset, to_json
-from utils.trainer import Trainer, describe_epoch
+from utils.trainer import Trainer, blindness, describe_epoch
 from utils.unet import build_unet
 from utils.volumes import load_cases
 from utils.weights import load_weights, made_from, save_weights
@@ -77,6 +77,8 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
         trainer.run_epoch()
         if writes:
             print(describe_epoch(trainer.history[-1], settings.epochs), flush=True)
+            if warning := blindness(trainer.history, settings):
+                print(warning, flush=True)
             checkpoint.save(run_folder / "checkpoint.safetensors", fingerprint, trainer)
             _write_history(run_folder, trainer.history)
             if on_epoch:
@@ -141,7 +143,7 @@ def train_dataset(dataset, settings, run_name):
     pairs = create_paired_data(volumes, load_masks(dataset))
     split = split_cases(pairs, settings.seed)
     sets = [
-        SliceDataset(pairs, names, settings.image_size, settings.window)
+        SliceDataset(pairs, names, settings.image_size, settings.window, settings.body_only)
         for names in (split.train, split.validation)
     ]
     run_folder = derived_folder(dataset) / "runs" / run_name
