@@ -48,6 +48,7 @@ def trained(settings, train_set, validation_set):
 
 def main():
     torch.set_num_threads(1)  # as in the loss study
+    torch.set_flush_denormal(True)
     pairs = create_paired_data(load_cases("phantom"), load_masks("phantom"))
     split = split_cases(pairs, seed=2024)
     base, rows = study_plan.SMALL, []

@@ -64,8 +64,13 @@ _shared = {}  # of a worker process: what all of its runs have in common
 
 
 def _share(pairs, split, sets):
-    """Begin a worker: hold data and split, one thread."""
+    """Begin a worker: hold data and split, one thread.
+
+    Where Dice is sure, its gradients fall below 1e-38, and processors take such numbers many
+    times more slowly than others; they are set to zero.
+    """
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     _shared.update(pairs=pairs, split=split, sets=sets)
 
 
@@ -109,12 +114,12 @@ def epoch_scores(history):
     binary accuracy, the only metric of the reports; `kept_by_dsc` : most DSC; `kept_last`.
     """
     rules = {
-        "loss": history["validation_loss"].idxmin(),
-        "accuracy": history["validation_accuracy"].idxmax(),
-        "dsc": history["validation_dsc"].idxmax(),
+        "by_loss": history["validation_loss"].idxmin(),
+        "by_accuracy": history["validation_accuracy"].idxmax(),
+        "by_dsc": history["validation_dsc"].idxmax(),
         "last": history.index[-1],
     }
-    return {f"kept_by_{r}": history.loc[i, "validation_dsc"] for r, i in rules.items()}
+    return {f"kept_{rule}": history.loc[i, "validation_dsc"] for rule, i in rules.items()}
 
 
 def published(name):
