@@ -39,12 +39,9 @@ LOSSES = REDUCED | {
     "0.7 BCE + 0.3 Dice": {"beta": 0.7},
     "0.3 BCE + 0.7 Dice": {"beta": 0.3},
     "0.5 BCE + 0.5 Dice, 1310 px": {"dsc_threshold": 1310.0, **SUMS},
-    "0.3 BCE + 0.7 Dice, 1310 px": {"beta": 0.3, "dsc_threshold": 1310.0, **SUMS},
     "BCE, rate 0.1": {"beta": 1.0, "learning_rate": 0.1},
     "BCE, rate 0.001": {"beta": 1.0, "learning_rate": 0.001},
     "0.5 BCE + 0.5 Dice, rate 0.001": {"learning_rate": 0.001},
-    "adaptive, rate 0.1": {"learning_rate": 0.1, **ADAPTIVE},
-    "adaptive, rate 0.001": {"learning_rate": 0.001, **ADAPTIVE},
 }
 # What the reports would have liked to change besides the loss
 WISHED = {
@@ -52,7 +49,6 @@ WISHED = {
     "10 epochs, augmented": {"epochs": 10, **MOVED},
     "augmented": MOVED,
     "blurred": {"blur": 1.0},
-    "brightness changed": {"brightness": 0.05},
     "dropout 0.5": {"dropout": 0.5},
     "weight decay": {"optimiser": "adamw", "weight_decay": 0.01},
     "RMSprop": {"optimiser": "rmsprop", "learning_rate": 0.001},

@@ -30,7 +30,6 @@ STUDIED = (
     ("1, 2, 3, 4", "augmentation: turns, shifts, zooms, flips", EQUAL, "augmented"),
     ("1, 2, 3, 4", "the same, 10 epochs", "10 epochs", "10 epochs, augmented"),
     ("2", "augmentation: Gaussian blur", EQUAL, "blurred"),
-    ("4", "against uneven grey: brightness changed", EQUAL, "brightness changed"),
     ("1, 3, 4", "more patients: six for three", "half the patients", EQUAL),
     ("2", "images without the couch", EQUAL, "without couch"),
     ("4", "weak supervision: no reader's labels to learn from", EQUAL, "labels by threshold"),
@@ -40,44 +39,42 @@ KEPT = (
     ("1", "a validation set: its best epoch for the last", "kept_last", "kept_by_loss"),
     ("1", "mean DSC in every epoch, to choose by for accuracy", "kept_by_accuracy", "kept_by_dsc"),
 )
+# Notebook, data set or None for the one at hand, exported file, score
+TEST = ("04", None, "metrics", "3-D DSC of test patients")
+CT = ("06", None, "robustness", "DSC of lung slices")
 NOISE = ("06", "synthetic_tomography", "noise_study", "mean Dice of three classes")
-LUNGS = ("04", None, "metrics", "3-D DSC of test patients")
-# (reports, wish, (notebook, data set or None for this one, file, score), before, after)
-EXPORTED = (
-    (
-        "1, 2",
-        "fewer false lungs",
-        LUNGS,
+XRAYS = ("07", "synthetic_xrays", "xrays", "IoU of lungs")
+# (reports, wish, source) -> dotted names of the numbers before and after
+EXPORTED = {
+    ("1, 2", "fewer false lungs", TEST): (
         "challenge.network.both.dsc",
         "challenge.postprocessed.both.dsc",
     ),
-    (
-        "3, 4",
-        "transfer learning",
-        ("07", "synthetic_xrays", "xrays", "IoU of lungs"),
+    ("3, 4", "transfer learning", XRAYS): (
         "ours_from_nothing.iou_lungs",
         "ours_fine_tuned.iou_lungs",
     ),
-    (
-        "3",
-        "images of other scanners, here much noise",
-        ("06", None, "robustness", "DSC of lung slices"),
+    ("3", "other scanners: noise in training, judged on much noise", CT): (
         "gaussian_noise_hu.worst.as_it_comes",
         "gaussian_noise_hu.worst.noise_in_training",
     ),
-    ("5", "noise in training, judged on noise", NOISE, "baseline_noisy", "noise_in_training_noisy"),
-    (
-        "5",
-        "noisy pictures only, judged on clean",
-        NOISE,
+    ("4", "uneven grey: what an offset of all HU costs", CT): (
+        "gaussian_noise_hu.at_0.as_it_comes",
+        "intercept_too_high_by_hu.worst.as_it_comes",
+    ),
+    ("5", "noise in training, judged on noise", NOISE): (
+        "baseline_noisy",
+        "noise_in_training_noisy",
+    ),
+    ("5", "noisy pictures only, judged on clean ones", NOISE): (
         "baseline_clean",
         "noisy_pictures_only_clean",
     ),
-    ("5", "how few pictures are enough", NOISE, "most", "fewest"),
-    ("5", "one picture and its augmentation", NOISE, "one_picture", "one_picture_augmented"),
-    ("5", "crops to learn from", NOISE, "baseline_clean", "crops_of_48_px"),
-    ("5", "smaller pictures", NOISE, "baseline_clean", "half_the_size"),
-)
+    ("5", "how few pictures are enough", NOISE): ("most", "fewest"),
+    ("5", "one picture and its augmentation", NOISE): ("one_picture", "one_picture_augmented"),
+    ("5", "crops to learn from", NOISE): ("baseline_clean", "crops_of_48_px"),
+    ("5", "smaller pictures", NOISE): ("baseline_clean", "half_the_size"),
+}
 # (reports, wish, why there is no number)
 OPEN = (
     ("1", "batch normalisation", "in the network from the start, so there is nothing to compare"),
@@ -104,7 +101,8 @@ def wish_table(results, dataset):
     """
     rows = [(*row[:2], "05", _studied(results, *row[2:])) for row in STUDIED]
     rows += [(*row[:2], "03, 05", _text(kept_gain(results, *row[2:]), "DSC", 4)) for row in KEPT]
-    rows += [(*row[:2], row[2][0], _exported(dataset, *row[2:])) for row in EXPORTED]
+    for (reports, wish, source), names in EXPORTED.items():
+        rows.append((reports, wish, source[0], _exported(dataset, source, *names)))
     rows += [(report, wish, "", why) for report, wish, why in OPEN]
     return pd.DataFrame(rows, columns=["report", "wish", "notebook", "what it brought"])
 
