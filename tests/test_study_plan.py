@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from utils import study_plan
 from utils.dataset import Split
@@ -26,7 +27,7 @@ def loss_of(name):
 def test_the_reports_losses_are_theirs():
     first = loss_of("0.7 BCE + 0.3 Dice, 1310 px")
     assert isinstance(first, CombinedLoss) and first.beta == 0.7 and not first.squared
-    assert first.dsc_threshold == 1310 * (64 / 512) ** 2
+    assert first.dsc_threshold == pytest.approx(1310 * (study_plan.SMALL.image_size / 512) ** 2)
     second = study_plan.FULL["0.5 BCE + 0.5 Dice, rate 0.1"]
     assert second["learning_rate"] == 0.1
     assert loss_of("0.5 BCE + 0.5 Dice, rate 0.1").squared
