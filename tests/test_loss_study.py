@@ -101,7 +101,9 @@ def test_table_by_hand():
         results[score] = [0.7, 0.9, 0.9]
     table = loss_study.study_table(results, ["BCE"])
     assert table.loc["BCE", "dsc_3d"] == pytest.approx((0.85, 0.8, 0.9))
-    assert loss_study.as_text(table).loc["BCE", "dsc_3d"] == "0.850 (0.800 to 0.900)"
+    text = loss_study.as_text(table).loc["BCE"]
+    assert text["dsc_3d"] == "0.850 (0.800 to 0.900)"
+    assert text["hallucinated_px"] == "1 (1 to 1)"
 
 
 @pytest.mark.parametrize("name", ["loss_study", "peer_unet"])

@@ -22,6 +22,7 @@ from utils.study_plan import SMALL
 from utils.workspace import REPOSITORY
 
 SCORES = ("dsc_3d", "dsc_lung_slices", "worst_lung_slice", "hallucinated_px", "accuracy")
+COUNTS = {"hallucinated_px": 0, "hallucinated_slices": 1}  # digits after the point
 MOST_WORKERS = 8  # each holds torch and the slices: about half a gigabyte
 
 
@@ -158,8 +159,12 @@ def gain(results, before, after, score):
 
 
 def as_text(table, digits=3):
-    """The table with cells such as "0.961 (0.958 to 0.964)"."""
-    return table.map(lambda cell: "{0:.{d}f} ({1:.{d}f} to {2:.{d}f})".format(*cell, d=digits))
+    """The table with cells such as "0.961 (0.958 to 0.964)"; counts with their own digits."""
+
+    def text(cell, digits):
+        return "{0:.{d}f} ({1:.{d}f} to {2:.{d}f})".format(*cell, d=digits)
+
+    return table.apply(lambda scores: scores.map(text, digits=COUNTS.get(scores.name, digits)))
 
 
 def pull_at_missed_pixel(loss, lung_pixels, size=64, logit=-4.0):
