@@ -25,7 +25,7 @@ from utils.trainer import Trainer
 from utils.volumes import load_cases
 
 RESULTS = FOLDER / "peer_unet.csv"
-LOSSES = ("0.5 BCE + 0.5 Dice", "adaptive")
+LOSSES = ("adaptive", "0.5 BCE + 0.5 Dice")
 
 
 def basic_unet(settings):
@@ -56,13 +56,15 @@ def main():
         SliceDataset(pairs, names, base.image_size, base.window)
         for names in (split.train, split.validation)
     ]
-    plan = [(loss, seed) for loss in LOSSES for seed in SEEDS]
-    for loss, seed in tqdm(plan, desc="training", unit="run"):
-        settings = dataclasses.replace(base, seed=seed, **study_plan.FULL[loss])
-        model = trained(settings, *sets)
-        masks = {case: segment(model, pairs[case][0], settings, 64) for case in split.validation}
-        rows.append(scores_of(f"MONAI BasicUNet, {loss}", seed, masks, pairs))
-    publish(pd.concat(rows), RESULTS, "torch", "monai")
+    for loss in LOSSES:
+        for seed in tqdm(SEEDS, desc=loss, unit="run"):
+            settings = dataclasses.replace(base, seed=seed, **study_plan.FULL[loss])
+            model = trained(settings, *sets)
+            masks = {
+                name: segment(model, pairs[name][0], settings, 64) for name in split.validation
+            }
+            rows.append(scores_of(f"MONAI BasicUNet, {loss}", seed, masks, pairs))
+        publish(pd.concat(rows), RESULTS, "torch", "monai")
 
 
 if __name__ == "__main__":

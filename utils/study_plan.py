@@ -47,7 +47,6 @@ LOSSES = REDUCED | {
 WISHED = {
     "10 epochs": {"epochs": 10},
     "10 epochs, augmented": {"epochs": 10, **MOVED},
-    "augmented": MOVED,
     "blurred": {"blur": 1.0},
     "dropout 0.5": {"dropout": 0.5},
     "weight decay": {"optimiser": "adamw", "weight_decay": 0.01},
