@@ -27,10 +27,14 @@ def main():
     pairs = create_paired_data(volumes, load_masks("phantom"))
     split = split_cases(pairs, seed=2024)
     folder = derived_folder("phantom") / "runs" / "loss_study"
-    parts = [loss_study.run_study(study_plan.FULL, SEEDS, pairs, split, folder)]
-    for name, (changes, data, patients) in study_plan.other_data(volumes, pairs, split).items():
-        parts.append(loss_study.run_study({name: changes}, SEEDS, data, patients, folder))
-    publish(pd.concat(parts, ignore_index=True), RESULTS, "torch")
+    other = study_plan.other_data(volumes, pairs, split)
+    groups = [(study_plan.LOSSES, pairs, split)]
+    groups += [({name: changes}, data, who) for name, (changes, data, who) in other.items()]
+    groups += [({name: changes}, pairs, split) for name, changes in study_plan.WISHED.items()]
+    parts = []
+    for configurations, data, patients in groups:
+        parts.append(loss_study.run_study(configurations, SEEDS, data, patients, folder))
+        publish(pd.concat(parts, ignore_index=True), RESULTS, "torch")
 
 
 def publish(results, file, *packages):

@@ -110,7 +110,10 @@ def wish_table(results, dataset):
 def wish_numbers(results):
     """The gains of the loss study as numbers: wish -> score -> mean, low, high; to be exported."""
     numbers = {}
+    known = set(results["loss"])
     for _, wish, before, after in STUDIED:
+        if not {before, after} <= known:
+            continue
         gains = {score: gain(results, before, after, score) for score in TOLD}
         numbers[wish] = {score: _interval(*each) for score, each in gains.items()}
     for _, wish, before, after in KEPT:
@@ -131,6 +134,8 @@ def kept_gain(results, before, after):
 
 def _studied(results, before, after):
     """Gains in both scores as one text."""
+    if not {before, after} <= set(results["loss"]):
+        return "run `python -m benchmarks.loss_study` first"
     return "; ".join(
         _text(gain(results, before, after, score), title, digits)
         for score, (title, digits) in TOLD.items()
