@@ -1,10 +1,15 @@
 """Which loss learns best? The same small training with one thing changed at a time."""
 
+import contextlib
 import dataclasses
+import io
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
 
+import numpy as np
 import pandas as pd
 import torch
-from IPython.utils.capture import capture_output
 from tqdm.auto import tqdm
 
 from utils import training
@@ -12,42 +17,13 @@ from utils.dataset import SliceDataset
 from utils.errors import InputError
 from utils.evaluation import patient_metrics, slice_metrics
 from utils.predict import segment
-from utils.settings import Settings
 from utils.statistics import bootstrap_interval, paired_gain
+from utils.study_plan import SMALL
+from utils.workspace import REPOSITORY
 
-# A network that learns in seconds; only comparisons within the study mean anything
-SMALL = Settings(image_size=64, width=8, levels=4, batch_size=8, epochs=6, learning_rate=0.01)
-
-# Name -> what it changes in SMALL
-REDUCED = {
-    "BCE": {"beta": 1.0},
-    "soft Dice": {"beta": 0.0},
-    "0.7 BCE + 0.3 Dice, 1310 px": {"beta": 0.7},  # the first report
-    "0.7 BCE + 0.3 Dice, 20 px": {"beta": 0.7, "dsc_threshold": 20.0},
-    "0.5 BCE + 0.5 Dice, rate 0.1": {"learning_rate": 0.1, "dsc_threshold": 0.0},  # the second
-    "0.5 BCE + 0.5 Dice": {"dsc_threshold": 0.0},
-    "adaptive": {"loss": "adaptive", "beta": 0.5},
-    "adaptive, augmented": {
-        "loss": "adaptive",
-        "beta": 0.5,
-        "flip_columns": True,
-        "rotate": 8.0,
-        "shift": 0.08,
-        "zoom": 0.15,
-    },
-}
-FULL = REDUCED | {
-    "soft Dice, plain sums": {"beta": 0.0, "loss": "combined_sum"},
-    "0.3 BCE + 0.7 Dice, 1310 px": {"beta": 0.3},
-    "0.5 BCE + 0.5 Dice, 1310 px": {"beta": 0.5},
-    "0.5 BCE + 0.5 Dice, plain sums": {"loss": "combined_sum", "dsc_threshold": 0.0},
-    "BCE, rate 0.1": {"beta": 1.0, "learning_rate": 0.1},
-    "BCE, rate 0.001": {"beta": 1.0, "learning_rate": 0.001},
-    "0.5 BCE + 0.5 Dice, rate 0.001": {"learning_rate": 0.001, "dsc_threshold": 0.0},
-    "adaptive, beta 0.3": {"loss": "adaptive", "beta": 0.3},
-    "adaptive, rate 0.1": {"loss": "adaptive", "beta": 0.5, "learning_rate": 0.1},
-}
 SCORES = ("dsc_3d", "dsc_lung_slices", "worst_lung_slice", "hallucinated_px", "accuracy")
+COUNTS = {"hallucinated_px": 0, "hallucinated_slices": 1}  # digits after the point
+MOST_WORKERS = 8  # each holds torch and the slices: about half a gigabyte
 
 
 def run_study(configurations, seeds, pairs, split, folder, base=SMALL):
@@ -56,34 +32,105 @@ def run_study(configurations, seeds, pairs, split, folder, base=SMALL):
     configurations : name -> fields of `base` that it changes; pairs, split : of `utils.dataset`;
     folder : where the runs are kept, so that a second call trains only what is new. Test
     patients are not looked at. Returns a DataFrame, one row a configuration, seed and patient,
-    with `patient_metrics` and `diverged`; a run that diverges scores as one that finds nothing.
+    with `patient_metrics`, `diverged` and `epoch_scores`; a run that diverges scores as one that
+    finds nothing.
+
+    Images are so small that a second thread saves a run next to nothing; a second run beside it
+    does. So each run has a process and one thread, which also makes its result the same on
+    however many cores.
     """
+    plan = [
+        (name, dataclasses.replace(base, seed=seed, **changes), run_folder(folder, name, seed))
+        for name, changes in configurations.items()
+        for seed in seeds
+    ]
     sets = [
         SliceDataset(pairs, names, base.image_size, base.window)
         for names in (split.train, split.validation)
     ]
-    plan = [(name, changes, seed) for name, changes in configurations.items() for seed in seeds]
-    rows = []
-    for name, changes, seed in tqdm(plan, desc="training", unit="run"):
-        settings = dataclasses.replace(base, seed=seed, **changes)
-        run = folder / f"{name} seed {seed}".replace(" ", "_").replace(",", "")
-        model = _trained(settings, split, sets, run)
-        for case in split.validation:
-            hu, truth = pairs[case]
-            mask = truth * 0 if model is None else segment(model, hu, settings)
-            table = slice_metrics(mask, truth).assign(case=case, split="validation")
-            scores = patient_metrics(table).iloc[0].to_dict()
-            rows.append({"loss": name, "seed": seed, "diverged": model is None, **scores})
-    return pd.DataFrame(rows)
+    scored = {name: tuple(map(np.array, pairs[name])) for name in split.validation}
+    context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
+    workers = min(len(plan), os.cpu_count() or 1, MOST_WORKERS)
+    with ProcessPoolExecutor(workers, context, _share, (scored, split, sets)) as pool:
+        rows = list(tqdm(pool.map(_run, plan), total=len(plan), desc="training", unit="run"))
+    return pd.concat(rows, ignore_index=True)
 
 
-def _trained(settings, split, sets, run):
-    """The trained model; None when training diverged. Its epochs and bars are not shown."""
-    with capture_output():
-        try:
-            return training.train(settings, split, *sets, run)[0]
-        except InputError:
-            return None
+def run_folder(folder, name, seed):
+    """Where the run of a configuration and seed is kept."""
+    return folder / f"{name} seed {seed}".replace(" ", "_").replace(",", "")
+
+
+_shared = {}  # of a worker process: what all of its runs have in common
+
+
+def _share(pairs, split, sets):
+    """Begin a worker: hold data and split, one thread.
+
+    Where Dice is sure, its gradients fall below 1e-38, and processors take such numbers many
+    times more slowly than others; they are set to zero.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    _shared.update(pairs=pairs, split=split, sets=sets)
+
+
+def _run(task):
+    """One run of the plan in a worker, without its lines and bars."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return trained_and_scored(*task, **_shared)
+
+
+def trained_and_scored(name, settings, run, pairs, split, sets):
+    """Train one configuration with the seed of its settings; scores of the validation patients.
+
+    Returns a DataFrame, see `run_study`.
+    """
+    try:
+        model, history = training.train(settings, split, *sets, run)
+    except InputError:
+        masks = {case: np.zeros_like(pairs[case][1]) for case in split.validation}
+        return scores_of(name, settings.seed, masks, pairs).assign(diverged=True)
+    masks = {case: segment(model, pairs[case][0], settings, 64) for case in split.validation}
+    scores = scores_of(name, settings.seed, masks, pairs).assign(diverged=False)
+    return scores.assign(**epoch_scores(history))
+
+
+def scores_of(name, seed, masks, pairs):
+    """`patient_metrics` of some patients: DataFrame, one row a patient, with `loss` and `seed`.
+
+    masks : case -> uint8 mask; pairs : of `utils.dataset`.
+    """
+    slices = [
+        slice_metrics(mask, pairs[case][1]).assign(case=case, split="validation")
+        for case, mask in masks.items()
+    ]
+    return patient_metrics(pd.concat(slices)).assign(loss=name, seed=seed)
+
+
+def epoch_scores(history):
+    """Validation DSC, at the network's size, of the epochs that different rules would keep.
+
+    `kept_by_loss` : least validation loss, as `training.train` does; `kept_by_accuracy` : most
+    binary accuracy, the only metric of the reports; `kept_by_dsc` : most DSC; `kept_last`.
+    """
+    rules = {
+        "by_loss": history["validation_loss"].idxmin(),
+        "by_accuracy": history["validation_accuracy"].idxmax(),
+        "by_dsc": history["validation_dsc"].idxmax(),
+        "last": history.index[-1],
+    }
+    return {f"kept_{rule}": history.loc[i, "validation_dsc"] for rule, i in rules.items()}
+
+
+def published(name):
+    """A table of benchmarks/results and its first line, which says when and on what it was made.
+
+    name : "loss_study" or "peer_unet". Returns (DataFrame as of `run_study`, text).
+    """
+    file = REPOSITORY / "benchmarks" / "results" / f"{name}.csv"
+    about = file.read_text().partition("\n")[0]
+    return pd.read_csv(file, comment="#"), about.removeprefix("# ")
 
 
 def study_table(results, order):
@@ -112,8 +159,12 @@ def gain(results, before, after, score):
 
 
 def as_text(table, digits=3):
-    """The table with cells such as "0.961 (0.958 to 0.964)"."""
-    return table.map(lambda cell: "{0:.{d}f} ({1:.{d}f} to {2:.{d}f})".format(*cell, d=digits))
+    """The table with cells such as "0.961 (0.958 to 0.964)"; counts with their own digits."""
+
+    def text(cell, digits):
+        return "{0:.{d}f} ({1:.{d}f} to {2:.{d}f})".format(*cell, d=digits)
+
+    return table.apply(lambda scores: scores.map(text, digits=COUNTS.get(scores.name, digits)))
 
 
 def pull_at_missed_pixel(loss, lung_pixels, size=64, logit=-4.0):

@@ -1,0 +1,49 @@
+"""The whole loss study on the phantom: every loss, learning rate and wish, three seeds.
+
+    python -m benchmarks.loss_study
+
+Half an hour on two cores. Runs are kept in data/phantom/derived/runs/loss_study, so that a study
+that was killed goes on where it was. Notebook 05 reads the result,
+benchmarks/results/loss_study.csv: one row a configuration, seed and validation patient.
+"""
+
+import datetime
+
+import pandas as pd
+
+from benchmarks.results import FOLDER, machine
+from utils import loss_study, study_plan
+from utils.dataset import create_paired_data, split_cases
+from utils.masks import load_masks
+from utils.volumes import load_cases
+from utils.workspace import derived_folder, written_whole
+
+RESULTS = FOLDER / "loss_study.csv"
+SEEDS = (1, 2, 3)
+
+
+def main():
+    volumes = load_cases("phantom")
+    pairs = create_paired_data(volumes, load_masks("phantom"))
+    split = split_cases(pairs, seed=2024)
+    folder = derived_folder("phantom") / "runs" / "loss_study"
+    other = study_plan.other_data(volumes, pairs, split)
+    groups = [(study_plan.LOSSES, pairs, split)]
+    groups += [({name: changes}, data, who) for name, (changes, data, who) in other.items()]
+    groups += [({name: changes}, pairs, split) for name, changes in study_plan.WISHED.items()]
+    parts = []
+    for configurations, data, patients in groups:
+        parts.append(loss_study.run_study(configurations, SEEDS, data, patients, folder))
+        publish(pd.concat(parts, ignore_index=True), RESULTS, "torch")
+
+
+def publish(results, file, *packages):
+    """Write a table of runs, its first line telling when and on what they were made."""
+    about = f"# {datetime.date.today()}; {machine(*packages)}; synthetic patients of the phantom"
+    with written_whole(file) as temporary:
+        temporary.write_text(f"{about}\n{results.to_csv(index=False, float_format='%.6g')}")
+    print(f"{len(results)} rows: {file}")
+
+
+if __name__ == "__main__":
+    main()
