@@ -43,10 +43,10 @@ from utils.viewer import SliceViewer
 
 shown = [w for w in ipywidgets.widgets.widget._instances.values() if isinstance(w, SliceViewer)]
 for number, one in enumerate(shown):
-    case = one._held
-    masks = {"truth": case.truth, "prediction": case.prediction}
+    held_case = one._held
+    masks = {"truth": held_case.truth, "prediction": held_case.prediction}
     masks = {name: mask for name, mask in masks.items() if mask is not None}
-    np.savez(f"held_{number}.npz", hu=case.hu, spacing=case.spacing, **masks)
+    np.savez(f"held_{number}.npz", hu=held_case.hu, spacing=held_case.spacing, **masks)
 print("kept", len(shown))"""
 
 
