@@ -53,6 +53,11 @@ def test_numbers_follow_the_json(dataset, tmp_path):
     assert "{0.250}" in (folder / "numbers.tex").read_text()
 
 
+def test_a_name_becomes_a_key():
+    assert figures.key("0.7 BCE + 0.3 Dice, 1310 px") == "0_7_bce_0_3_dice_1310_px"
+    assert figures.key("couch: there (0) or not (1)") == "couch_there_0_or_not_1"
+
+
 def test_histograms_show_every_slice_of_their_part():
     prediction = np.zeros((4, 32, 32), np.uint8)
     truth = prediction.copy()

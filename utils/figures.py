@@ -1,6 +1,7 @@
 """One style and one `save` for every figure, and the numbers that the report prints."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -92,6 +93,11 @@ def write_numbers_tex(folder):
             lines.append(rf"\expandafter\def\csname result:{name}\endcsname{{{escape_tex(text)}}}")
     with written_whole(folder / "numbers.tex") as temporary:
         temporary.write_text("\n".join(lines) + "\n")
+
+
+def key(name):
+    """A name as one part of a LaTeX name: "0.7 BCE + 0.3 Dice" gives "0_7_bce_0_3_dice"."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def flatten(tree, path=()):
