@@ -60,5 +60,5 @@ def test_difference_shows_what_was_missed_and_what_is_spurious():
     spurious, missed = (
         np.asarray(layer.get_array())[..., 3] > 0 for layer in difference.images[1:]
     )
-    assert np.array_equal(spurious[:, 0], [False] * 4 + [True] * 2 + [False] * 2)
-    assert np.array_equal(missed[:, 0], [True] * 2 + [False] * 6)
+    assert np.array_equal(spurious[0], [False] * 4 + [True] * 2 + [False] * 2)
+    assert np.array_equal(missed[0], [True] * 2 + [False] * 6)
