@@ -6,7 +6,14 @@ import torch
 
 from utils.dataset import batches
 from utils.errors import InputError
-from utils.image_dataset import ImageDataset, split_by_patient, square, square_labels
+from utils.image_dataset import (
+    ImageDataset,
+    equalised,
+    long_epoch,
+    split_by_patient,
+    square,
+    square_labels,
+)
 from utils.images import Picture
 
 
@@ -91,3 +98,28 @@ def test_batches_are_gathered_at_once():
     for i, whole in enumerate(pictures):
         assert np.allclose(images[i, 0].numpy() * 255, whole.image, atol=1e-4)
         assert np.array_equal(truths[i, 0].numpy(), whole.truth)
+
+
+def test_equalised_by_hand():
+    flat = equalised(picture(np.array([[0, 0, 0, 10], [10, 200, 201, 250]], np.uint8)))
+    assert flat.image.dtype == np.uint16 and flat.name == "a"
+    # five pixels are not of the darkest kind: two at 10, then one each
+    assert (flat.image / 65535 * 5).round(4).tolist() == [[0, 0, 0, 2], [2, 3, 4, 5]]
+
+
+def test_equalised_forgets_brightness_and_contrast():
+    image = np.random.default_rng(0).integers(0, 200, (20, 30)).astype(np.uint8)
+    brighter = (100 + 40_000 * (image / 200) ** 0.4).astype(np.uint16)
+    assert np.array_equal(equalised(picture(image)).image, equalised(picture(brighter)).image)
+    assert np.ptp(equalised(picture(np.full((4, 4), 9, np.uint8))).image) == 0
+
+
+def test_a_long_epoch_shows_every_picture_equally_often():
+    dataset = ImageDataset(
+        [picture(np.full((4, 4), i, np.uint8), name=f"p{i}") for i in range(3)], 4
+    )
+    epoch = long_epoch(dataset, 7)
+    assert len(epoch) == 9 and len(long_epoch(dataset, 3)) == len(long_epoch(dataset, 1)) == 3
+    (images, _), *rest = batches(epoch, 9, shuffle=True)
+    assert not rest
+    assert (images[:, 0, 0, 0] * 255).round().long().bincount().tolist() == [3, 3, 3]

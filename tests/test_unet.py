@@ -23,6 +23,14 @@ def test_parameters_counted_by_hand():
     assert sum(p.numel() for p in model.parameters()) == down + rise + 16 + 1
 
 
+def test_widest_bounds_the_channels():
+    down = conv_block(1, 8) + conv_block(8, 16) + conv_block(16, 16) + conv_block(16, 16)
+    rise = sum(4 * c_in * c + c + conv_block(2 * c, c) for c_in, c in ((16, 16), (16, 16), (16, 8)))
+    model = UNet(width=8, levels=4, widest=16)
+    assert sum(p.numel() for p in model.parameters()) == down + rise + 8 + 1
+    assert model(torch.zeros(1, 1, 16, 16)).shape == (1, 1, 16, 16)
+
+
 def test_same_seed_same_weights():
     first, second = build_unet(Settings(seed=5)), build_unet(Settings(seed=5))
     other = build_unet(Settings(seed=6))

@@ -1,9 +1,11 @@
 """From pictures of any size to batches: resized, scaled to 0…1, split by patient."""
 
+import dataclasses
+
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from utils.dataset import Split, to_unit_range
 from utils.errors import InputError
@@ -74,6 +76,29 @@ def full_range(image):
             "of values that is to become 0 to 1, such as (-1000, 400) for Hounsfield units."
         )
     return 0, np.iinfo(image.dtype).max
+
+
+def equalised(picture):
+    """A `utils.images.Picture` with its histogram made flat, uint16.
+
+    A grey value becomes the share of pixels darker than it, of those that are not the darkest
+    (black borders are to change nothing). What exposure, processing and export did to
+    brightness and contrast is gone, for the order of greys is all that is kept.
+    """
+    _, place, count = np.unique(picture.image, return_inverse=True, return_counts=True)
+    above = np.cumsum(count) - count[0]
+    share = above / max(above[-1], 1)
+    image = np.uint16(np.rint(65535 * share))[place].reshape(picture.image.shape)
+    return dataclasses.replace(picture, image=image)
+
+
+def long_epoch(dataset, least):
+    """A data set shown as many whole times as make an epoch of at least `least` pictures.
+
+    Epochs count time in training: how many there are, how many without progress end it. With
+    few pictures an epoch has few steps, and such numbers would mean something else.
+    """
+    return Subset(dataset, list(range(len(dataset))) * -(-least // len(dataset)))
 
 
 class ImageDataset(Dataset):

@@ -134,7 +134,8 @@ def severity_curves(table, score="DSC"):
     for axis in axes.flat[len(troubles) :]:
         axis.set_axis_off()
     for axis, trouble in zip(axes.flat, troubles, strict=False):
-        panel = table[table["trouble"] == trouble].sort_values("severity")
+        # stable, or networks of one severity change places and with them their colours
+        panel = table[table["trouble"] == trouble].sort_values("severity", kind="stable")
         networks = zip(panel.groupby("network", sort=False), COLOURS.values(), STYLES, strict=False)
         for (name, curve), colour, style in networks:
             middle, low, high = (curve[column].to_numpy() for column in ("mean", "low", "high"))
@@ -142,6 +143,8 @@ def severity_curves(table, score="DSC"):
             at = curve["severity"]
             axis.errorbar(at, middle, bars, fmt=style, marker=".", color=colour, label=name)
         axis.set(xlabel=trouble)
+        if panel["severity"].nunique() == 2:  # there or not: nothing lies between
+            axis.set(xticks=panel["severity"].unique(), xlim=(-0.5, 1.5))
     for axis in axes[:, 0]:
         axis.set_ylabel(score)
     axes[0, 0].legend()

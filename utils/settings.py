@@ -21,6 +21,7 @@ class Settings:
     # the network
     width: int = 16  # channels of the first level, doubled at each level below
     levels: int = 4  # resolutions, the bottleneck included: 16-32-64-128
+    widest: int = 0  # channels at most, however deep; 0 sets no bound
     dropout: float = 0.1  # probability, after each pooling
     # the loss
     loss: str = "combined"  # see losses.from_settings

@@ -45,12 +45,14 @@ class UNet(nn.Module):
     """Image in, one map of logits for each class out; sigmoid or softmax belong to the loss.
 
     With width 16 and four levels it is the network of the coursework: 16-32-64-128 channels.
-    Rows and columns must be divisible by 2**(levels - 1).
+    Channels double from level to level until they are `widest`, if that is not 0. Rows and
+    columns must be divisible by 2**(levels - 1).
     """
 
-    def __init__(self, width=16, levels=4, dropout=0.5, classes=1):
+    def __init__(self, width=16, levels=4, dropout=0.5, classes=1, widest=0):
         super().__init__()
         channels = [width * 2**level for level in range(levels)]
+        channels = [min(count, widest or count) for count in channels]
         self.first = ConvBlock(1, channels[0])
         self.down = nn.ModuleList(
             Down(above, below, dropout) for above, below in pairwise(channels)
@@ -72,7 +74,8 @@ class UNet(nn.Module):
 def build_unet(settings):
     """The U-Net that these settings describe, its weights drawn from the settings' seed."""
     torch.manual_seed(settings.seed)
-    return UNet(settings.width, settings.levels, settings.dropout, settings.classes)
+    s = settings
+    return UNet(s.width, s.levels, s.dropout, s.classes, s.widest)
 
 
 @torch.inference_mode()
