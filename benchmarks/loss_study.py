@@ -13,8 +13,9 @@ import pandas as pd
 
 from benchmarks.results import FOLDER, machine
 from utils import loss_study, study_plan
-from utils.dataset import create_paired_data, split_cases
+from utils.dataset import split_cases
 from utils.masks import load_masks
+from utils.pairing import create_paired_data
 from utils.volumes import load_cases
 from utils.workspace import derived_folder, written_whole
 

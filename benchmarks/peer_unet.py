@@ -17,9 +17,10 @@ from tqdm.auto import tqdm
 from benchmarks.loss_study import SEEDS, publish
 from benchmarks.results import FOLDER
 from utils import study_plan
-from utils.dataset import SliceDataset, create_paired_data, split_cases
+from utils.dataset import SliceDataset, split_cases
 from utils.loss_study import scores_of
 from utils.masks import load_masks
+from utils.pairing import create_paired_data
 from utils.predict import segment
 from utils.trainer import Trainer
 from utils.volumes import load_cases

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from utils import figures, report, robustness
+from utils import figures, report, robustness, study_plan
 from utils.errors import InputError
 
 RUN = "model.safetensors"
@@ -142,10 +142,9 @@ def test_every_citation_is_of_an_entry_and_every_entry_is_cited():
 
 
 def test_every_loss_of_the_study_has_its_row():
-    plan = pytest.importorskip("utils.study_plan", reason="comes with the loss study")
     text = (report.SOURCES / "sections/losses.tex").read_text()
     rows = re.findall(r"^ *\\lossrow\{(\w+)\}", text, re.M)
-    assert sorted(rows) == sorted(map(figures.key, plan.LOSSES))
+    assert sorted(rows) == sorted(map(figures.key, study_plan.LOSSES))
 
 
 def test_every_trouble_has_its_row():

@@ -45,7 +45,7 @@ def run_study(configurations, seeds, pairs, split, folder, base=SMALL):
         for seed in seeds
     ]
     sets = [
-        SliceDataset(pairs, names, base.image_size, base.window)
+        SliceDataset(pairs, names, base.image_size, base.window, base.body_only)
         for names in (split.train, split.validation)
     ]
     scored = {name: tuple(map(np.array, pairs[name])) for name in split.validation}
@@ -65,13 +65,8 @@ _shared = {}  # of a worker process: what all of its runs have in common
 
 
 def _share(pairs, split, sets):
-    """Begin a worker: hold data and split, one thread.
-
-    Where Dice is sure, its gradients fall below 1e-38, and processors take such numbers many
-    times more slowly than others; they are set to zero.
-    """
+    """Begin a worker: hold data and split, one thread."""
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     _shared.update(pairs=pairs, split=split, sets=sets)
 
 

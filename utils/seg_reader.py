@@ -70,7 +70,8 @@ def _masks(source, volume):
     dataset = source.dataset
     kind = text(dataset, "SegmentationType")
     if kind != "BINARY":
-        raise InputError(f"a {kind or 'untyped'} segmentation, expected BINARY. Threshold it first")
+        shown = kind[:16] or "untyped"  # as many as a code string has (PS3.5 6.2)
+        raise InputError(f"a {shown} segmentation, expected BINARY. Threshold it first")
     segments = {integer(s, "SegmentNumber"): s for s in items(dataset, "SegmentSequence")}
     regions = {number: _region(segment) for number, segment in segments.items()}
     if not any(regions.values()):
