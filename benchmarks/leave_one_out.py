@@ -106,6 +106,7 @@ def score(model, settings, volume, truth, name):
     for prefix, stage in (("", after), ("network_", mask)):
         patient = patient_metrics(slice_metrics(stage, truth).assign(case=name, split="")).iloc[0]
         row |= {prefix + key: patient[key] for key in list(SCORES)[:4]}
+    row["lung_free_slices"] = patient["lung_free_slices"]
     middle = body_midline(volume.hu)
     sides = (split_lungs(part, volume.spacing, middle) for part in (after, truth))
     for scores in lung_table(*sides, volume.spacing).to_dict("records"):

@@ -60,10 +60,12 @@ def test_a_run_alone_scores_as_in_the_study(pairs, tmp_path):
     settings = dataclasses.replace(TINY, seed=1, loss="adaptive")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     alone = loss_study.trained_and_scored(
         "adaptive", settings, tmp_path / "b", pairs, SPLIT, sets_of(pairs)
     )
     torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)
     assert alone.equals(together[together["loss"] == "adaptive"].reset_index(drop=True))
 
 

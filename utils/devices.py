@@ -15,11 +15,6 @@ CPU_FLAGS = Path("/proc/cpuinfo")
 COMPILE_SECONDS = 60
 COMPILE_GAIN = 0.25
 
-# Where Dice is sure, its gradients fall below 1e-38, and processors take such numbers many times
-# more slowly than others: they are set to zero. Done here, on import, because threads inherit it
-# only if they are started later.
-torch.set_flush_denormal(True)
-
 
 def best_device():
     """The accelerator when torch finds one, otherwise the CPU; under torchrun, each its own."""

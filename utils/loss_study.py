@@ -65,8 +65,14 @@ _shared = {}  # of a worker process: what all of its runs have in common
 
 
 def _share(pairs, split, sets):
-    """Begin a worker: hold data and split, one thread."""
+    """Begin a worker: hold data and split, one thread.
+
+    Where Dice is sure, its gradients fall below 1e-38, and processors take such numbers many
+    times more slowly than others; here they are set to zero. Not so where surface distances are
+    taken in the same process: SciPy's KDTree recurses without end when subnormals are zero.
+    """
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
     _shared.update(pairs=pairs, split=split, sets=sets)
 
 
