@@ -94,6 +94,7 @@ bench: $(INSTALLED)  ## timings against peers, side by side, into benchmarks/res
 	$(PY) -m benchmarks.loading_speed
 	$(PY) -m benchmarks.alignment_faults
 	$(PY) -m benchmarks.training_speed
+	$(PY) -m benchmarks.training_memory
 	$(PY) -m benchmarks.viewer_speed
 
 notebooks: phantom  ## execute the committed notebooks in place
