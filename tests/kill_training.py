@@ -86,7 +86,7 @@ def kill_and_compare(folder, kills, seed):
 
     Raises AssertionError when a file is half-written or the two runs differ.
     """
-    unbroken, broken, planned = folder / "unbroken", folder / "broken", 3 * kills
+    unbroken, broken, planned = folder / "unbroken", folder / "broken", 6 * kills
     start(time.sleep, 0).join()  # when this returns, the server has imported everything
     began = time.perf_counter()
     start(work, unbroken, planned).join()

@@ -45,6 +45,7 @@ CHECKED_BY = {
     ),
     "make report": ".ci/run",
     "make docs": ".ci/run",
+    "python -m benchmarks.full_job": "tests/test_readme.py::test_every_benchmark_can_be_started",
     "make bench": "tests/test_readme.py::test_every_benchmark_can_be_started",
     "conda env create -f environment.yml": (
         "tests/test_project.py::test_conda_installs_the_same_requirements"
