@@ -100,7 +100,7 @@ def test_every_check_exists(command, check):
 
 def make(*arguments, **options):
     """Run make with this very Python in place of .venv's, which need not exist here."""
-    command = ["make", *arguments, f"PY={sys.executable}", "INSTALLED="]
+    command = ["make", "--no-print-directory", *arguments, f"PY={sys.executable}", "INSTALLED="]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, **options)
 
 
