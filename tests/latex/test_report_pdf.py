@@ -92,7 +92,8 @@ def test_it_builds_and_prints_the_numbers_of_the_json(exported):
 
 
 def test_make_report(exported):
-    make = ["make", "report", "DATASET=phantom", f"PY={sys.executable}", "INSTALLED="]
+    variables = ["DATASET=phantom", f"PY={sys.executable}", "INSTALLED="]
+    make = ["make", "--no-print-directory", "report", *variables]
     done = subprocess.run(make, cwd=report.REPOSITORY, capture_output=True, text=True)
     assert done.stdout == "report: build/report/report.pdf\n", done.stderr
     assert (exported / "build" / "report" / "report.pdf").read_bytes().startswith(b"%PDF")
