@@ -17,7 +17,7 @@ from utils.dataset import SliceDataset
 from utils.errors import InputError
 from utils.evaluation import patient_metrics, slice_metrics
 from utils.predict import segment
-from utils.statistics import bootstrap_interval, paired_gain
+from utils.statistics import bootstrap_interval, interval_text, paired_gain
 from utils.study_plan import SMALL
 from utils.workspace import REPOSITORY
 
@@ -68,8 +68,8 @@ def _share(pairs, split, sets):
     """Begin a worker: hold data and split, one thread.
 
     Where Dice is sure, its gradients fall below 1e-38, and processors take such numbers many
-    times more slowly than others; here they are set to zero. Not so where surface distances are
-    taken in the same process: SciPy's KDTree recurses without end when subnormals are zero.
+    times more slowly than others; here they are set to zero. Never do so where surface distances
+    are taken: SciPy's KDTree (1.17.1) then splits points whose least coordinate is 0 without end.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -161,11 +161,9 @@ def gain(results, before, after, score):
 
 def as_text(table, digits=3):
     """The table with cells such as "0.961 (0.958 to 0.964)"; counts with their own digits."""
-
-    def text(cell, digits):
-        return "{0:.{d}f} ({1:.{d}f} to {2:.{d}f})".format(*cell, d=digits)
-
-    return table.apply(lambda scores: scores.map(text, digits=COUNTS.get(scores.name, digits)))
+    return table.apply(
+        lambda scores: scores.map(interval_text, digits=COUNTS.get(scores.name, digits))
+    )
 
 
 def pull_at_missed_pixel(loss, lung_pixels, size=64, logit=-4.0):

@@ -2,11 +2,11 @@
 
 import math
 import mmap
-import os
 import shutil
 import tempfile
 
 import numpy as np
+import psutil
 import torch
 
 from utils.errors import InputError
@@ -23,7 +23,7 @@ def empty(shape, dtype):
     in memory what fits and is used. Raises InputError when the disk has no room for it.
     """
     nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-    if nbytes <= physical_memory() / SHARE:
+    if nbytes <= psutil.virtual_memory().total / SHARE:
         return torch.from_numpy(np.empty(shape, dtype))
     folder = workspace() / "build"
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,10 +47,6 @@ def forget_pages(array):
     writable = array.flags.writeable
     while isinstance(array, np.ndarray):
         array = array.base
-    if isinstance(array, mmap.mmap) and not writable:
+    # where the system can be told: Windows cannot
+    if isinstance(array, mmap.mmap) and not writable and hasattr(array, "madvise"):
         array.madvise(mmap.MADV_DONTNEED)
-
-
-def physical_memory():
-    """Main memory of the machine in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

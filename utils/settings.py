@@ -58,7 +58,7 @@ PRESETS = {
     "quick": Settings(epochs=6, brightness=0.06),
     # the first report: 512 x 512, batches of 3, Adam at 0.01, dropout 0.5, BCE weighted 0.7
     "coursework": Settings(image_size=512, batch_size=3, dropout=0.5, beta=0.7),
-    # five minutes on two cores for three patients; how it was chosen: weights/README.md
+    # five minutes on one core for three patients; how it was chosen: weights/README.md
     "best": Settings(
         image_size=192,
         width=8,  # thin but deep: five resolutions see the whole chest at once

@@ -33,10 +33,19 @@ def paired_gain(before, after, **options):
 
 def with_interval(values, digits=3):
     """A mean with its 95 % interval as text: "0.987 (0.981 to 0.991)"; "undefined" without any."""
-    mean, low, high = bootstrap_interval(values)
-    if np.isnan(mean):
+    return interval_text(bootstrap_interval(values), digits)
+
+
+def interval_text(interval, digits=3, sign=""):
+    """(mean, low, high) as text; sign : "+" for gains, which are told with theirs."""
+    if np.isnan(interval[0]):
         return "undefined"
-    return f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    return "{0:{f}} ({1:{f}} to {2:{f}})".format(*interval, f=f"{sign}.{digits}f")
+
+
+def interval_numbers(interval):
+    """(mean, low, high) as `figures.save_numbers` takes them."""
+    return dict(zip(("mean", "low", "high"), interval, strict=True))
 
 
 def nested_intervals(table, groups, scores):
@@ -51,6 +60,5 @@ def nested_intervals(table, groups, scores):
         for key in keys:
             inner = inner.setdefault(key, {})
         for score in scores:
-            mean, low, high = bootstrap_interval(rows[score])
-            inner[score] = {"mean": mean, "low": low, "high": high}
+            inner[score] = interval_numbers(bootstrap_interval(rows[score]))
     return numbers

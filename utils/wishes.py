@@ -5,7 +5,7 @@ import json
 import pandas as pd
 
 from utils.loss_study import gain
-from utils.statistics import paired_gain
+from utils.statistics import interval_numbers, interval_text, paired_gain
 from utils.workspace import figures_folder
 
 EQUAL = "0.5 BCE + 0.5 Dice"
@@ -114,10 +114,11 @@ def wish_numbers(results):
     for _, wish, before, after in STUDIED:
         if not {before, after} <= known:
             continue
-        gains = {score: gain(results, before, after, score) for score in TOLD}
-        numbers[wish] = {score: _interval(*each) for score, each in gains.items()}
+        numbers[wish] = {
+            score: interval_numbers(gain(results, before, after, score)) for score in TOLD
+        }
     for _, wish, before, after in KEPT:
-        numbers[wish] = {"epoch_dsc": _interval(*kept_gain(results, before, after))}
+        numbers[wish] = {"epoch_dsc": interval_numbers(kept_gain(results, before, after))}
     return numbers
 
 
@@ -144,11 +145,7 @@ def _studied(results, before, after):
 
 def _text(interval, title, digits):
     """ "DSC +0.012 (+0.003 to +0.020)" """
-    return "{3} {0:+.{d}f} ({1:+.{d}f} to {2:+.{d}f})".format(*interval, title, d=digits)
-
-
-def _interval(mean, low, high):
-    return {"mean": mean, "low": low, "high": high}
+    return f"{title} {interval_text(interval, digits, sign='+')}"
 
 
 def _exported(dataset, source, before, after):
@@ -168,5 +165,5 @@ def _told(numbers, path):
     for name in path.split("."):
         numbers = numbers[name]
     if isinstance(numbers, dict):
-        return "{mean:.3f} ({low:.3f} to {high:.3f})".format(**numbers)
+        return interval_text([numbers[part] for part in ("mean", "low", "high")])
     return f"{numbers:.3f}"
