@@ -105,7 +105,18 @@ def test_epoch_metrics_by_hand(sets):
 
 
 def test_a_run_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match="Run notebook 03 first"):
+    with pytest.raises(
+        InputError, match=r"no model\.safetensors, no settings\.json, no split\.json"
+    ):
+        training.load_run(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["settings.json", "split.json"])
+@pytest.mark.parametrize("text", ["", "[1]", '{"train": 3}'])
+def test_a_run_whose_files_are_damaged(sets, tmp_path, file, text):
+    training.train(replace(TINY, epochs=1), SPLIT, *sets, tmp_path)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(InputError, match="Train the run again"):
         training.load_run(tmp_path)
 
 

@@ -154,6 +154,18 @@ def test_damaged_or_foreign_cache_is_made_anew(dataset, reads, damage):
     assert len(reads) == 3, "the cache made anew must hold"
 
 
+def test_two_processes_may_store_the_same_case_at_once(dataset, reads):
+    """The first one's JSON was written last, beside the second one's array."""
+    load_cases("small")
+    array, facts = cache_of(dataset)
+    of_the_first = facts.read_text()
+    array.unlink()
+    load_cases("small")
+    facts.write_text(of_the_first)
+    np.testing.assert_array_equal(load_cases("small")["Case_000"].hu, expected_hu(5))
+    assert reads == ["Case_000", "Case_001", "Case_000"]
+
+
 def test_all_bad_cases_are_reported_together(dataset):
     write_series(dataset / "Images" / "Case_002")[2].unlink()
     (dataset / "Images" / "Case_003").mkdir()

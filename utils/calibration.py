@@ -4,11 +4,9 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from utils.dataset import resample, to_unit_range
 from utils.errors import InputError
-from utils.predict import logits_of
+from utils.predict import slice_logits
 
 
 def reliability(probabilities, truth, bins=10):
@@ -55,16 +53,9 @@ def expected_calibration_error(curve):
 def slice_probabilities(model, hu, settings):
     """Probability of lung at every pixel of some slices; float32, shape of `hu`.
 
-    hu : int16 [n, rows, cols]. Slices are resampled and logits brought back as in
-    `predict.segment`; the model's mode (dropout on or off) is left as it is.
+    hu : int16 [n, rows, cols]. The model's mode (dropout on or off) is left as it is.
     """
-    device = next(model.parameters()).device
-    slices = resample(torch.from_numpy(np.array(hu)), settings.image_size)
-    images = to_unit_range(slices, settings.window)[:, None].to(device)
-    logits = F.interpolate(
-        logits_of(model, images, settings), size=hu.shape[1:], mode="bilinear", align_corners=False
-    )
-    return torch.sigmoid(logits)[:, 0].cpu().numpy()
+    return torch.sigmoid(slice_logits(model, hu, settings)).cpu().numpy()
 
 
 def dropout_uncertainty(model, hu, settings, passes=16, seed=2024):

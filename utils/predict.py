@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from utils.body import alone
 from utils.dataset import resample, to_unit_range
+from utils.devices import best_device
 from utils.dicom import read_series
 from utils.dicom_seg import write_seg
 from utils.errors import InputError
@@ -27,7 +28,6 @@ from utils.plausibility import doubts
 from utils.plots_evaluation import prediction_summary
 from utils.postprocessing import postprocess
 from utils.settings import from_json
-from utils.training import best_device
 from utils.unet import build_unet
 from utils.weights import load_weights
 from utils.workspace import REPOSITORY, written_whole
@@ -40,26 +40,29 @@ def segment(model, hu, settings, batch_size=16):
     """Segment the lungs of one volume.
 
     hu : int16 [slices, rows, cols], Hounsfield units; may be memory-mapped, as only a batch of
-    slices is read at a time. Slices are resampled to the size on which the model was trained,
-    and its logits are brought back by bilinear interpolation *before* they are thresholded:
-    so the outline is finer than the network's own pixels.
-    Returns a uint8 mask 0/1 of the same shape.
+    slices is read at a time. Returns a uint8 mask 0/1 of the same shape: where `slice_logits`
+    are above 0.
     """
-    device = next(model.parameters()).device
     mask = np.empty(hu.shape, np.uint8)
     hu = alone(hu) if settings.body_only else hu
     for start in range(0, len(hu), batch_size):
-        slices = torch.from_numpy(np.array(hu[start : start + batch_size]))
-        images = to_unit_range(resample(slices, settings.image_size), settings.window)[:, None]
-        images = images.to(device, memory_format=torch.channels_last)
-        logits = F.interpolate(
-            logits_of(model, images, settings),
-            size=hu.shape[1:],
-            mode="bilinear",
-            align_corners=False,
-        )
-        mask[start : start + batch_size] = (logits[:, 0] > 0).cpu().numpy()
+        batch = slice(start, start + batch_size)
+        mask[batch] = (slice_logits(model, hu[batch], settings) > 0).cpu().numpy()
     return mask
+
+
+def slice_logits(model, hu, settings):
+    """Logits of some slices on the scan's own grid; float32 tensor, shape of `hu`.
+
+    hu : int16 [n, rows, cols], Hounsfield units. Slices are resampled to the size on which the
+    model was trained, and its logits are brought back by bilinear interpolation *before* they
+    are thresholded: so the outline is finer than the network's own pixels.
+    """
+    slices = resample(torch.from_numpy(np.array(hu)), settings.image_size)
+    images = to_unit_range(slices, settings.window)[:, None]
+    images = images.to(next(model.parameters()).device, memory_format=torch.channels_last)
+    logits = logits_of(model, images, settings)
+    return F.interpolate(logits, size=hu.shape[1:], mode="bilinear", align_corners=False)[:, 0]
 
 
 def logits_of(model, images, settings):

@@ -93,7 +93,10 @@ def to_json(settings):
 
 
 def from_json(text):
-    """Settings from JSON text. Raises InputError when fields are unknown, missing or not JSON."""
+    """Settings from JSON text; fields that are not there take their defaults.
+
+    Raises InputError when the text is no JSON, has no window, or has a field of another version.
+    """
     try:
         fields = json.loads(text)
         fields["window"] = tuple(float(bound) for bound in fields["window"])

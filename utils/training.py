@@ -121,14 +121,28 @@ def load_run(run_folder):
 
     Raises InputError when the run is missing, damaged or does not fit its settings.
     """
-    weights_file = run_folder / "model.safetensors"
-    if not weights_file.exists():
-        raise InputError(f"{shown(run_folder)} holds no trained model. Run notebook 03 first.")
-    settings = from_json((run_folder / "settings.json").read_text())
-    split = json.loads((run_folder / "split.json").read_text())
-    split = Split(**{part: tuple(names) for part, names in split.items()})
+    files = [run_folder / name for name in ("model.safetensors", "settings.json", "split.json")]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise InputError(
+            f"{shown(run_folder)} holds no trained model: there is no {', no '.join(missing)}. "
+            "Run notebook 03 first."
+        )
+    weights_file, settings_file, split_file = files
+    settings, split = from_json(settings_file.read_text()), _read_split(split_file)
     model = load_weights(build_unet(settings), weights_file)
     return model.to(best_device()), settings, split
+
+
+def _read_split(file):
+    """The split that a run was trained with."""
+    try:
+        parts = json.loads(file.read_text())
+        return Split(**{part: tuple(names) for part, names in parts.items()})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{shown(file)} holds no split of cases ({error}). Train the run again (notebook 03)."
+        ) from error
 
 
 def train_dataset(dataset, settings, run_name):
