@@ -65,16 +65,6 @@ def test_developed_picture_shows_dense_matter_white():
     assert film[:, :30].mean() < 20 and film[:, 34:].mean() > 235
 
 
-def test_only_the_body_is_kept():
-    hu = np.full((6, 40, 40), -1000.0, np.float32)
-    hu[:, 5:25, 5:35] = 40
-    hu[:, 10:20, 10:20] = -850  # lung
-    hu[:, 32:34] = 110  # couch
-    bare = xray.only_body(hu)
-    assert (bare[:, 26:] == -1000).all()
-    assert np.array_equal(bare[:, :26], hu[:, :26])
-
-
 def test_cavity_is_the_depth_of_lung_here_and_above():
     lung = np.zeros((4, 10, 1), bool)
     lung[3, 4:6] = True  # apex

@@ -8,10 +8,10 @@ import torch
 from tqdm.auto import tqdm
 
 from utils import degradations
+from utils.body import alone
 from utils.evaluation import dsc
 from utils.predict import segment
 from utils.statistics import bootstrap_interval
-from utils.xray import only_body
 
 # trouble -> severities, the first of them harmless
 TROUBLES = {
@@ -44,7 +44,7 @@ def degraded(trouble, severity, hu, mask, spacing, settings):
         case "rotation / degrees":
             return *degradations.rotated(hu, mask, severity), settings
         case "couch: there (0) or not (1)":
-            return only_body(plain) if severity else plain, mask, settings
+            return alone(plain) if severity else plain, mask, settings
         case "window's width / HU":
             middle = sum(settings.window) / 2
             window = (middle - severity / 2, middle + severity / 2)

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from utils import tomography, xray
+from utils.body import alone
 from utils.errors import InputError
 from utils.masks import load_masks
 from utils.phantom import PATIENTS, hila
@@ -33,7 +34,7 @@ from utils.phantom_scanner import pulmonary_vessels
 from utils.volumes import load_cases
 from utils.workspace import shown, workspace, write_json
 
-VERSION = 1  # raise it with every change of the pictures: old sets are then made anew
+VERSION = 2  # raise it with every change of the pictures: old sets are then made anew
 SEED = 20261
 SLICES_A_CASE = 22
 VIEWS = 4  # X-rays of each patient
@@ -64,8 +65,7 @@ def xrays_of(patient, size=256):
     torch.set_num_threads(1)  # one process a core is busy already
     rng = np.random.default_rng([patient.number, SEED])
     hu, lung, spacing = standing_patient(patient, rng)
-    hu = xray.only_body(hu)
-    planes = [xray.attenuation(hu), lung, xray.chest_cavity(lung)]
+    planes = [xray.attenuation(alone(hu)), lung, xray.chest_cavity(lung)]
     volumes = np.stack([plane.astype(np.float32) for plane in planes])
     volumes[..., [0, -1]] = 0  # beyond the sides of the volume there is air
     views = []

@@ -25,14 +25,6 @@ def attenuation(hu):
     return (WATER * relative).astype(np.float32)
 
 
-def only_body(hu):
-    """The volume with air in place of everything outside the body: couch, gown, arms apart."""
-    pieces, _ = ndimage.label(hu > -300)
-    body = pieces == np.bincount(pieces[pieces > 0]).argmax()
-    body = np.stack([ndimage.binary_fill_holes(section) for section in body])
-    return np.where(body, hu, np.float32(-1000))
-
-
 def chest_cavity(lung):
     """What lies in depth between the first and the last lung of this column or those above.
 
