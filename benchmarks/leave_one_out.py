@@ -68,7 +68,9 @@ def slices_of(dataset):
 
 
 def train(settings, telling, names, few, folder, start_from):
-    """Train on some patients; the weights of the last epoch, when the rate has come down to 0.
+    """Train on some patients: (model, seconds that the epochs took).
+
+    The weights are those of the last epoch, when the rate has come down to 0.
 
     The loss on `few`, a handful of phantom slices, is watched but chooses nothing: to choose by
     the patient left out would be to look at the answer.
@@ -77,8 +79,8 @@ def train(settings, telling, names, few, folder, start_from):
         telling, names, settings.image_size, settings.window, settings.body_only
     )
     split = Split(train=tuple(names), validation=("phantom",), test=())
-    model, _ = training.train(settings, split, train_set, few, folder, start_from=start_from)
-    return load_weights(model, folder / "last.safetensors")
+    model, history = training.train(settings, split, train_set, few, folder, start_from=start_from)
+    return load_weights(model, folder / "last.safetensors"), history["seconds"].sum()
 
 
 def begin_on_phantom(settings):
@@ -135,10 +137,8 @@ def leave_one_out(dataset):
     start_from, few = begin_on_phantom(settings)
     rows = []
     for name in pairs:
-        start = time.perf_counter()
         others = [other for other in pairs if other != name]
-        model = train(settings, telling, others, few, RUNS / name, start_from)
-        seconds = time.perf_counter() - start
+        model, seconds = train(settings, telling, others, few, RUNS / name, start_from)
         row = score(model, settings, volumes[name], pairs[name][1], name)
         rows.append(row | {"seconds_to_train": seconds})
         with written_whole(RESULTS) as temporary:
@@ -154,7 +154,7 @@ def ship(dataset):
     settings = preset("best")
     _, _, telling = slices_of(dataset)
     start_from, few = begin_on_phantom(settings)
-    model = train(settings, telling, sorted(telling), few, RUNS / "final", start_from)
+    model, _ = train(settings, telling, sorted(telling), few, RUNS / "final", start_from)
     save_weights(WEIGHTS / "model.safetensors", model.state_dict(), "see README.md")
     with written_whole(WEIGHTS / "settings.json") as temporary:
         temporary.write_text(to_json(settings) + "\n")

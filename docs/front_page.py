@@ -1,6 +1,6 @@
-"""What the README shows: an animation, a picture of each notebook, the table of results.
+"""What the README shows: an animation, a picture of each notebook, the tables of results.
 
-python -m docs.front_page      after `make run` and `make notebooks`: make all three again
+python -m docs.front_page      after `make run` and `make studies`: make everything again
 """
 
 import base64
@@ -18,11 +18,11 @@ from utils.volumes import load_cases
 from utils.workspace import REPOSITORY, derived_folder, figures_folder, shown, write_json
 
 FOLDER = REPOSITORY / "figures" / "readme"
-RESULTS = FOLDER / "results.json"  # committed: what the table was made from
+RESULTS = FOLDER / "results.json"  # committed: what the tables were made from
 LEAVE_ONE_OUT = REPOSITORY / "benchmarks" / "results" / "leave_one_out.csv"
 MOST_BYTES = 3_000_000  # of the animation
 WIDTH = 360  # px, of a thumbnail
-TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
+MARKED = r"(<!-- {0} -->\n).*?(<!-- end of {0} -->)"  # where a table of the README stands
 ROWS = {  # path into results.json -> first columns of the row
     ("phantom", "test"): "12 **synthetic** patients, 4 unseen | default preset, network alone",
     ("phantom", "postprocessed.test"): "the same | post-processed",
@@ -35,6 +35,21 @@ PUBLISHED = (  # what others print, in the same columns
     "| 2 other real patients of LCTSC | the first coursework report, [2024](report/references.bib) "
     "| 0.87 (median slices) | | | some |",
 )
+
+OTHERS = {  # exported by notebooks 06 and 07: (data set, study, path) -> first columns of the row
+    ("synthetic_ct_slices", "ct_slices", "F1"): "CT slices as PNG | "
+    "[Dansana and others](report/references.bib) | F1 of all test pixels | 0.682",
+    ("synthetic_xrays", "xrays", "ours_fine_tuned.iou_both"): "chest X-rays | "
+    "[Bartels and others](report/references.bib) | mean IoU of lung and background | 0.953",
+    ("synthetic_tomography", "three_classes", "ours_all_pictures.mean"): "three classes | "
+    "[Olander and others](report/references.bib) | mean Dice of the classes | 0.991",
+    ("synthetic_tomography", "three_classes", "ours_five_pictures.mean"): "the same, five "
+    "training pictures | | the same | 0.987",
+    ("synthetic_tomography", "noise_study", "baseline_clean_and_noisy.mean"): "the same, noise "
+    "in validation alone | | mean over pictures | 0.665",
+    ("synthetic_tomography", "noise_study", "noise_in_training_clean_and_noisy.mean"): "the same, "
+    "noise in training too | | mean over pictures | 0.991",
+}
 
 
 def table(results):
@@ -49,16 +64,29 @@ def table(results):
         "|---|---|---|---|---|---|",
     ]
     for (dataset, path), first in ROWS.items():
-        scores = results.get(dataset, {})
-        for key in path.split("."):
-            scores = scores.get(key, {})
-        if scores:
+        if scores := at(results.get(dataset, {}), path):
             lines.append(
                 f"| {first} | {scores['dsc_lung_slices']:.3f} | {scores['worst_lung_slice']:.3f} "
                 f"| {scores['dsc_3d']['mean']:.3f} | {scores['hallucinated_slices']} of "
                 f"{scores['lung_free_slices']} |"
             )
     return "\n".join([*lines, *PUBLISHED]) + "\n"
+
+
+def other_table(results):
+    """The README's table of what the other three reports print, and what comes out here."""
+    lines = ["| kind | report | score | printed | here, **synthetic** |", "|---|---|---|---|---|"]
+    for (dataset, study, path), first in OTHERS.items():
+        if score := at(results, f"{dataset}.{study}.{path}"):
+            lines.append(f"| {first} | {score:.3f} |")
+    return "\n".join(lines) + "\n"
+
+
+def at(numbers, path):
+    """What stands at a dotted path of nested dicts; an empty dict where nothing does."""
+    for key in path.split("."):
+        numbers = numbers.get(key, {})
+    return numbers
 
 
 def leave_one_out():
@@ -72,10 +100,13 @@ def leave_one_out():
     }
 
 
-def write_table(readme, results):
-    """Put the table between its two marks in the README."""
+def write_tables(readme, results):
+    """Put both tables between their marks in the README."""
     text = readme.read_text()
-    readme.write_text(TABLE.sub(lambda mark: mark[1] + table(results) + mark[2], text))
+    for name, lines in (("results", table(results)), ("other results", other_table(results))):
+        between = re.compile(MARKED.format(name), re.DOTALL)
+        text = between.sub(lambda mark, lines=lines: mark[1] + lines + mark[2], text)
+    readme.write_text(text)
 
 
 def first_test_patient():
@@ -109,8 +140,11 @@ def main():
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results["lctsc"] = {"leave_one_out": leave_one_out()}
     results["phantom"] = json.loads((figures_folder("phantom") / "metrics.json").read_text())
+    for dataset, study, _ in OTHERS:
+        exported = json.loads((figures_folder(dataset) / f"{study}.json").read_text())
+        results.setdefault(dataset, {})[study] = exported
     write_json(RESULTS, results)
-    write_table(REPOSITORY / "README.md", results)
+    write_tables(REPOSITORY / "README.md", results)
     for notebook in sorted((REPOSITORY / "notebooks").glob("0*.ipynb")):
         picture = thumbnail(notebook)
         if picture:

@@ -1,4 +1,4 @@
-"""What the README shows: its modules tell their use, its table is the one exported."""
+"""What the README shows: its modules tell their use, its tables are those exported."""
 
 import json
 import re
@@ -36,20 +36,26 @@ def test_every_module_says_how_it_is_used(module):
     assert "usage" in shown.stdout
 
 
-def test_the_table_is_made_from_the_committed_results():
+def test_the_tables_are_made_from_the_committed_results():
     results = json.loads(front_page.RESULTS.read_text())
     assert front_page.table(results) in README
+    assert front_page.other_table(results) in README
 
 
 def test_a_changed_result_changes_the_table(tmp_path):
     page = tmp_path / "README.md"
-    page.write_text("before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n")
+    page.write_text(
+        "before\n<!-- results -->\nold\n<!-- end of results -->\nafter\n"
+        "<!-- other results -->\nold\n<!-- end of other results -->\n"
+    )
     scores = {"dsc_lung_slices": 0.5, "worst_lung_slice": 0.25, "dsc_3d": {"mean": 0.75}}
     scores |= {"hallucinated_slices": 3, "lung_free_slices": 9}
-    front_page.write_table(page, {"phantom": {"test": scores}})
+    slices = {"ct_slices": {"F1": 0.125}}
+    front_page.write_tables(page, {"phantom": {"test": scores}, "synthetic_ct_slices": slices})
     text = page.read_text()
     assert "| 0.500 | 0.250 | 0.750 | 3 of 9 |" in text
-    assert "old" not in text and text.startswith("before\n") and text.endswith("after\n")
+    assert "| 0.682 | 0.125 |" in text and "0.953" not in text
+    assert "old" not in text and text.startswith("before\n") and "\nafter\n" in text
 
 
 def test_the_pictures_are_small():

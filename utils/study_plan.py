@@ -2,11 +2,10 @@
 
 import dataclasses
 
-import numpy as np
 from tqdm.auto import tqdm
 
 from utils.baseline import threshold_lungs
-from utils.body import body_mask
+from utils.body import alone
 from utils.settings import Settings
 
 # A network that learns in seconds; only comparisons within the study mean anything
@@ -65,9 +64,9 @@ def other_data(volumes, pairs, split):
     """
     air, weak = {}, {}
     for name, (hu, mask) in tqdm(pairs.items(), desc="other data", unit="case", leave=False):
-        spacing = volumes[name].spacing
-        air[name] = np.where(body_mask(hu, spacing), hu, np.int16(-1024)), mask
-        weak[name] = hu, threshold_lungs(hu, spacing) if name in split.train else mask
+        air[name] = alone(hu), mask
+        drawn = name not in split.train
+        weak[name] = hu, mask if drawn else threshold_lungs(hu, volumes[name].spacing)
     few = dataclasses.replace(split, train=split.train[: len(split.train) // 2])
     return {
         "without couch": ({}, air, split),
