@@ -11,7 +11,7 @@ from utils import degradations
 from utils.body import alone
 from utils.evaluation import dsc
 from utils.predict import segment
-from utils.statistics import bootstrap_interval
+from utils.statistics import bootstrap_interval, interval_numbers
 
 # trouble -> severities, the first of them harmless
 TROUBLES = {
@@ -63,16 +63,23 @@ def severity_table(networks, cases, troubles=TROUBLES):
     rows = []
     steps = [(trouble, severity) for trouble in troubles for severity in troubles[trouble]]
     for trouble, severity in tqdm(steps, desc="troubles", leave=False):
-        scores = {name: [] for name in networks}
-        for hu, mask, spacing in cases:
-            for name, (model, settings) in networks.items():
-                worse, truth, chosen = degraded(trouble, severity, hu, mask, spacing, settings)
-                scores[name].append(lung_slice_dsc(segment(model, worse, chosen), truth))
-        for name, each in scores.items():
-            mean, low, high = bootstrap_interval(torch.cat(each).numpy())
+        for name, each in slice_scores(networks, cases, trouble, severity).items():
             row = {"trouble": trouble, "severity": severity, "network": name}
-            rows.append(row | {"mean": mean, "low": low, "high": high})
+            rows.append(row | interval_numbers(bootstrap_interval(each)))
     return pd.DataFrame(rows)
+
+
+def slice_scores(networks, cases, trouble, severity):
+    """DSC of each slice with lung of all cases, under one trouble: network -> float64 array.
+
+    networks and cases as in `severity_table`; slices are the same for all networks.
+    """
+    scores = {name: [] for name in networks}
+    for hu, mask, spacing in cases:
+        for name, (model, settings) in networks.items():
+            worse, truth, chosen = degraded(trouble, severity, hu, mask, spacing, settings)
+            scores[name].append(lung_slice_dsc(segment(model, worse, chosen), truth))
+    return {name: torch.cat(each).numpy() for name, each in scores.items()}
 
 
 def lung_slice_dsc(prediction, truth):

@@ -58,9 +58,9 @@ EXPORTED = {
         "gaussian_noise_hu.worst.as_it_comes",
         "gaussian_noise_hu.worst.noise_in_training",
     ),
-    ("4", "uneven grey: what an offset of all HU costs", CT): (
-        "gaussian_noise_hu.at_0.as_it_comes",
-        "intercept_too_high_by_hu.worst.as_it_comes",
+    ("4", "uneven grey: brightness in training, judged on an offset of 200 HU", CT): (
+        "intercept_too_high_by_hu.at_200.as_it_comes",
+        "intercept_too_high_by_hu.at_200.brightness_in_training",
     ),
     ("5", "noise in training, judged on noise", NOISE): (
         "baseline_noisy",

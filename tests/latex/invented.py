@@ -35,7 +35,9 @@ def ct():
     """Notebook 06, second part."""
     study = {"runs": ["06_*"], "figures": ["robustness_ct"], "part": "validation"}
     for name, severities in robustness.TROUBLES.items():
-        networks = {"as_it_comes": BETWEEN, "noise_in_training": BETWEEN}
+        networks = dict.fromkeys(
+            ("as_it_comes", "noise_in_training", "brightness_in_training"), BETWEEN
+        )
         rows = {f"at_{severity}": {"severity": severity, **networks} for severity in severities}
         worst = rows[f"at_{severities[-1]}"]
         study[figures.key(name)] = {"label": name, "worst": worst, **rows}
