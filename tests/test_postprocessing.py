@@ -60,6 +60,18 @@ def test_a_windpipe_that_opens_into_a_lung_is_followed_no_further(chest):
     assert found[14:][windpipe[14:]].all() and not found[:14].any()
 
 
+def test_a_bronchus_that_opens_into_an_emphysema_is_followed_no_further(chest):
+    """The pool below is no larger than a wide windpipe, but much larger than the bronchus."""
+    hu, _, windpipe = chest
+    hu = hu.copy()
+    hu[windpipe & (Z < 24)] = 40
+    hu[cylinder(60, 78, 2, 3, 14, 24)] = -1000  # a bronchus of 60 mm²
+    hu[cylinder(60, 77, 4, 8, 8, 14)] = -1000  # empty lung, 372 mm², which it opens into
+    found = airway(hu, SPACING)
+    assert found[24:][windpipe[24:]].all() and found[14, 60, 78]
+    assert not found[:14].any()
+
+
 def test_without_windpipe_nothing_is_taken_away(chest):
     hu, truth, windpipe = chest
     closed = hu.copy()

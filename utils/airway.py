@@ -6,6 +6,8 @@ from scipy import ndimage
 WINDPIPE_BELOW = -900  # HU; lung is never as empty as this over a whole cross-section
 AREA = (40.0, 900.0)  # mm² of a windpipe's cross-section, from a child's to a wide one's carina
 OFF_CENTRE = 50.0  # mm between windpipe and the body's middle, at most
+GROWTH = 2.5  # times as large as on the slice above at most; at the carina it doubles
+NARROW = 60.0  # mm² of the glottis, below which growth is not judged
 WALL = 2.0  # mm around the air: voxels half air, half wall, as dark as lung
 
 
@@ -16,7 +18,7 @@ def airway(hu, spacing):
 
     From the head downwards, the first round pool of air near the body's middle that goes on for
     15 mm is taken; it is then followed slice by slice through pools that overlap it, until there
-    is none or it widens beyond what a windpipe can be. All False when nothing fits.
+    is none or it widens as only a lung can. All False when nothing fits.
     """
     found = np.zeros(hu.shape, bool)
     pools = _Pools(hu, spacing)
@@ -70,16 +72,15 @@ class _Pools:
 
     def follow(self, pool, z):
         """The course of a pool from slice z downwards: slice -> bool [rows, cols]."""
-        course, widest = {z: pool}, pool.sum() * self.pixel
+        course, above = {z: pool}, pool.sum() * self.pixel
         while z > 0:
             z -= 1
             labels, areas = self.labels(z)
             below = np.unique(labels[course[z + 1]])
             below = below[below > 0]
             area = areas[below].sum()
-            # where it opens into a lung it grows within one slice; at the carina it doubles
-            if not len(below) or area > min(AREA[1], 2.5 * max(widest, 150.0)):
+            # where it, or a thin bronchus, opens into a lung it grows within one slice
+            if not len(below) or area > min(AREA[1], GROWTH * max(above, NARROW)):
                 break
-            course[z] = np.isin(labels, below)
-            widest = max(widest, area)
+            course[z], above = np.isin(labels, below), area
         return course
