@@ -5,9 +5,11 @@
 The whole command is run in a process of its own: reading, network, post-processing, right and
 left lung, DICOM SEG, npz and picture. Beside it, in this process: the network alone on the same
 slices, as `predict.segment` runs it and as the usual loop does (float32, one slice at a time,
-contiguous memory).
+contiguous memory). The two take turns, and the quickest of each is told: whatever else the
+machine does can only add.
 """
 
+import copy
 import os
 import resource
 import subprocess
@@ -23,13 +25,13 @@ from utils.dicom import read_series
 from utils.predict import load_model, logits_of, segment
 from utils.workspace import REPOSITORY, write_json
 
+TURNS = 3
 RESULTS = REPOSITORY / "benchmarks" / "results" / "predict_speed.json"
 
 
 @torch.no_grad()
 def plain_loop(model, hu, settings):
     """One slice at a time, as most published code does it; returns the number of lung pixels."""
-    model = model.to(memory_format=torch.contiguous_format)
     found = 0
     for slice_ in hu:
         image = resample(torch.from_numpy(slice_.copy())[None], settings.image_size)
@@ -55,8 +57,13 @@ def main(series):
     volume = read_series(series)
     model, settings = load_model()
     segment(model, volume.hu[:16], settings)  # the first batch pays for what is set up once
-    ours, mask = seconds(segment, model, volume.hu, settings)
-    plain, found = seconds(plain_loop, model, volume.hu, settings)
+    usual = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
+    turns = []
+    for _ in range(TURNS):
+        ours, mask = seconds(segment, model, volume.hu, settings)
+        plain, found = seconds(plain_loop, usual, volume.hu, settings)
+        turns.append((ours, plain))
+    ours, plain = map(min, zip(*turns, strict=True))
     assert abs(found - int(mask.sum())) < 1e-3 * mask.sum(), "the two do not do the same"
     result = {
         "slices": len(volume.hu),

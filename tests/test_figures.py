@@ -41,7 +41,14 @@ def test_numbers_for_latex(empty_dataset, tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "printed"),
-    [(99.9994, "99.999"), (652.5, "652"), (-1310.0, "-1310"), (4073, "4073"), ("50 %", r"50 \%")],
+    [
+        (9.9994, "9.999"),
+        (-37.96, "-38.0"),
+        (652.5, "652"),
+        (-1310.0, "-1310"),
+        (4073, "4073"),
+        ("50 %", r"50 \%"),
+    ],
 )
 def test_large_numbers_lose_their_decimals(value, printed):
     assert figures.as_tex(value) == printed

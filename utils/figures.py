@@ -64,7 +64,7 @@ def save_numbers(dataset, numbers, study=None):
     """Write `metrics.json`, or `<study>.json` for a further study, and from all `numbers.tex`.
 
     numbers : nested dict whose leaves are numbers or texts. Integers and `settings` are printed
-    as they are, other numbers with three decimals, and from 100 on with none.
+    as they are, other numbers as `as_tex` says.
 
     `runs` and `figures` are held against each other by `make report`: lists of the runs that the
     numbers come from (patterns below `data/<name>/derived/runs`), and of the figures saved beside
@@ -117,14 +117,16 @@ def flatten(tree, path=()):
 
 
 def as_tex(value, chosen=False):
-    """A number or text as LaTeX prints it: three decimals, none from 100 on; texts escaped.
+    """A number or text as LaTeX prints it; special characters of texts are escaped.
 
-    A number that was chosen and not measured is printed as short as it is.
+    Three decimals, one from 10 on, none from 100 on. A number that was chosen and not measured
+    is printed as short as it is.
     """
     if isinstance(value, float) and chosen:
         value = f"{value:g}"
     elif isinstance(value, float):
-        value = f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
+        digits = 3 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+        value = f"{value:.{digits}f}"
     special = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}"}
     special |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     return "".join(special.get(character, character) for character in str(value))
