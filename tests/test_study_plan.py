@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from utils import study_plan
+from utils.body import AIR
 from utils.dataset import Split
 from utils.dicom import Volume
 from utils.losses import CombinedLoss, from_settings
@@ -53,7 +54,7 @@ def test_other_data_are_what_they_are_called():
     data = study_plan.other_data(volumes, pairs, split)
     _, air, same_split = data["without couch"]
     assert same_split == split
-    assert (air["a"][0][:, 56:58] == -1024).all()
+    assert (air["a"][0][:, 56:58] == AIR).all()  # the couch
     assert (air["a"][0][mask > 0] == -850).all()
     assert data["half the patients"][2].train == ("a",)
     _, weak, _ = data["labels by threshold"]
