@@ -37,9 +37,7 @@ class Settings:
     schedule: str = "onecycle"  # onecycle, plateau or none
     patience: int = 3  # plateau: epochs without a lower validation loss before a tenth of the rate
     clip_norm: float = 0.0  # longest gradient allowed; 0 is any
-    early_stopping: int = (
-        0  # epochs without a lower validation loss after which to stop; 0 is never
-    )
+    early_stopping: int = 0  # epochs without a lower validation loss before the end; 0: never
     seed: int = 2024
     # augmentation of training slices, see utils/augment.py: the greatest change; 0 is none
     flip_rows: bool = False
