@@ -37,9 +37,9 @@ def basic_unet(settings):
     return BasicUNet(2, 1, 1, features=features, norm="batch", dropout=settings.dropout)
 
 
-def trained(settings, train_set, validation_set):
-    """A BasicUNet in evaluation mode, trained by `Trainer` in the place of our U-Net."""
-    with mock.patch("utils.trainer.build_unet", basic_unet):
+def trained(settings, train_set, validation_set, build=basic_unet):
+    """A network in evaluation mode, trained by `Trainer` in the place of our U-Net."""
+    with mock.patch("utils.trainer.build_unet", build):
         run = Trainer(settings, train_set, validation_set)
     while not run.is_over():
         run.run_epoch()

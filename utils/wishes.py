@@ -10,9 +10,10 @@ from utils.workspace import figures_folder
 
 EQUAL = "0.5 BCE + 0.5 Dice"
 FIRST = "0.7 BCE + 0.3 Dice, 1310 px"
+PEER = "MONAI BasicUNet"
 TOLD = {"dsc_lung_slices": ("DSC of lung slices", 4), "hallucinated_px": ("invented px", 0)}
 
-# (reports, wish, before, after): two configurations of the loss study
+# (reports, wish, before, after): two configurations of the loss study, or two peers
 STUDIED = (
     ("1, 2", "a loss that adapts to how much lung a slice holds", EQUAL, "adaptive"),
     ("1, 2", "the same, against the first report's own loss", FIRST, "adaptive"),
@@ -33,6 +34,7 @@ STUDIED = (
     ("1, 3, 4", "more patients: six for three", "half the patients", EQUAL),
     ("2", "images without the couch", EQUAL, "without couch"),
     ("4", "weak supervision: no reader's labels to learn from", EQUAL, "labels by threshold"),
+    ("5", "three dimensions: slabs of 16 slices", f"{PEER}, {EQUAL}", f"{PEER} in 3-D, {EQUAL}"),
 )
 # (reports, wish, before, after): which epoch of a run is kept, its validation DSC at 64²
 KEPT = (
@@ -81,12 +83,6 @@ OPEN = (
     ("4", "several modalities together", "not done: the collection holds CT alone"),
     (
         "5",
-        "a network in three dimensions",
-        "not done: three dimensions enter after the network, "
-        "in post-processing and scores (notebook 04)",
-    ),
-    (
-        "5",
         "labels for a further set, judged by eye",
         "not done: that set is not public; notebook 04 shows `utils.predict` on a newcomer",
     ),
@@ -96,8 +92,9 @@ OPEN = (
 def wish_table(results, dataset):
     """Every wish with what it brought: DataFrame with columns report, wish, where, brought.
 
-    results : runs of `study_plan.FULL` and `study_plan.other_data` on the phantom; dataset : whose
-    exported numbers are read. What another notebook exports and has not yet is named as missing.
+    results : runs of `study_plan.FULL`, `study_plan.other_data` and peers on the phantom, as
+    published in `loss_study` and `peer_unet`; dataset : whose exported numbers are read. What
+    another notebook exports and has not yet is named as missing.
     """
     rows = [(*row[:2], "05", _studied(results, *row[2:])) for row in STUDIED]
     rows += [(*row[:2], "03, 05", _text(kept_gain(results, *row[2:]), "DSC", 4)) for row in KEPT]
