@@ -10,7 +10,6 @@ machine does can only add.
 """
 
 import copy
-import os
 import resource
 import subprocess
 import sys
@@ -20,13 +19,14 @@ import time
 import torch
 from torch.nn import functional as F
 
+from benchmarks.results import FOLDER, machine
 from utils.dataset import resample, to_unit_range
 from utils.dicom import read_series
 from utils.predict import load_model, logits_of, segment
 from utils.workspace import REPOSITORY, write_json
 
 TURNS = 3
-RESULTS = REPOSITORY / "benchmarks" / "results" / "predict_speed.json"
+RESULTS = FOLDER / "predict_speed.json"
 
 
 @torch.no_grad()
@@ -68,7 +68,7 @@ def main(series):
     result = {
         "slices": len(volume.hu),
         "rows_cols": list(volume.hu.shape[1:]),
-        "cores": os.cpu_count(),
+        "machine": machine("torch"),
         "whole_command_s": round(whole, 1),
         "peak_memory_gb": round(peak / 1e9, 2),
         "network_s": round(ours, 1),

@@ -19,7 +19,8 @@ from utils.workspace import REPOSITORY, derived_folder, figures_folder, shown, w
 
 FOLDER = REPOSITORY / "figures" / "readme"
 RESULTS = FOLDER / "results.json"  # committed: what the tables were made from
-LEAVE_ONE_OUT = REPOSITORY / "benchmarks" / "results" / "leave_one_out.csv"
+BENCHMARKS = REPOSITORY / "benchmarks" / "results"
+LEAVE_ONE_OUT = BENCHMARKS / "leave_one_out.csv"
 MOST_BYTES = 3_000_000  # of the animation
 WIDTH = 360  # px, of a thumbnail
 MARKED = r"(<!-- {0} -->\n).*?(<!-- end of {0} -->)"  # where a table of the README stands
@@ -82,6 +83,33 @@ def other_table(results):
     return "\n".join(lines) + "\n"
 
 
+def speed_table():
+    """The README's table of timings, from the results of the benchmarks; seconds name a machine."""
+    predict = json.loads((BENCHMARKS / "predict_speed.json").read_text())
+    rows, cols = predict["rows_cols"]
+    lines = [
+        "| job | how fast |",
+        "|---|---|",
+        f"| lungs of a series with `utils.predict`: {predict['slices']} slices of {rows} × {cols}, "
+        f"reading and writing included | {predict['whole_command_s']:.0f} s and "
+        f"{predict['peak_memory_gb']:.1f} GB on {predict['machine'].partition(';')[0]}; "
+        f"the network {predict['plain_to_ours']:.1f} times as fast as a plain loop over slices |",
+    ]
+    training = pd.read_csv(BENCHMARKS / "training_speed.csv", comment="#")
+    faster = training.set_index(["size", "width", "way"])["ours is faster by"]
+    for size in (256, 512):
+        plain, monai = (faster[size, 16, way] for way in ("plain loop", "MONAI BasicUNet"))
+        lines.append(
+            f"| a training step, {size} × {size}, width 16, on the same two cores | {plain:.1f} "
+            f"times as fast as the usual loop, {monai:.1f} times as fast as MONAI's BasicUNet |"
+        )
+    lines.append(
+        "| the coursework's full job on a GPU | **not measured**: "
+        "`python -m benchmarks.full_job` does it |"
+    )
+    return "\n".join(lines) + "\n"
+
+
 def at(numbers, path):
     """What stands at a dotted path of nested dicts; an empty dict where nothing does."""
     for key in path.split("."):
@@ -101,9 +129,10 @@ def leave_one_out():
 
 
 def write_tables(readme, results):
-    """Put both tables between their marks in the README."""
+    """Put the tables between their marks in the README."""
     text = readme.read_text()
-    for name, lines in (("results", table(results)), ("other results", other_table(results))):
+    tables = {"results": table(results), "other results": other_table(results)}
+    for name, lines in (tables | {"speed": speed_table()}).items():
         between = re.compile(MARKED.format(name), re.DOTALL)
         text = between.sub(lambda mark, lines=lines: mark[1] + lines + mark[2], text)
     readme.write_text(text)

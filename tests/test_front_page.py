@@ -40,6 +40,7 @@ def test_the_tables_are_made_from_the_committed_results():
     results = json.loads(front_page.RESULTS.read_text())
     assert front_page.table(results) in README
     assert front_page.other_table(results) in README
+    assert front_page.speed_table() in README
 
 
 def test_a_changed_result_changes_the_table(tmp_path):
