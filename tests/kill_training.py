@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import tempfile
 import time
 from dataclasses import replace
@@ -82,9 +83,11 @@ def results(folder):
 
 def kill_and_compare(folder, kills, seed):
     """Run once unbroken and once killed `kills` times; returns the epochs found after each kill,
-    0 where nothing was begun or everything was finished.
+    0 where no epoch was finished yet.
 
-    Raises AssertionError when a file is half-written or the two runs differ.
+    A run that reaches its end before it was killed that often is compared and begun anew, so
+    that every kill meets a process at work. Raises AssertionError when a file is half-written or
+    the two runs differ.
     """
     unbroken, broken, planned = folder / "unbroken", folder / "broken", 6 * kills
     start(time.sleep, 0).join()  # when this returns, the server has imported everything
@@ -94,19 +97,28 @@ def kill_and_compare(folder, kills, seed):
     learning = pd.read_csv(unbroken / "history.csv")["seconds"].sum()
     random.seed(seed)
     epochs = []
-    for _ in range(kills):
+    while len(epochs) < kills:
         process = start(work, broken, planned)
         # somewhere between the start and the sixth epoch
         time.sleep(random.random() * (length - learning + 6 * learning / planned))
-        process.kill()  # SIGKILL; nothing where the run has ended already
+        process.kill()  # SIGKILL
         process.join()
-        epochs.append(check_whole(broken))
+        if process.exitcode == 0:  # it had come to its end before
+            check_end(broken, unbroken)
+            shutil.rmtree(broken)
+        else:
+            epochs.append(check_whole(broken))
     process = start(work, broken, planned)
     process.join()
     assert process.exitcode == 0
+    check_end(broken, unbroken)
+    return epochs
+
+
+def check_end(broken, unbroken):
+    """Two finished runs are alike and have left nothing unfinished."""
     assert check_whole(broken) == 0 and not list(broken.glob(".*"))
     assert results(broken) == results(unbroken)
-    return epochs
 
 
 def main():
