@@ -76,11 +76,11 @@ def test_exported_numbers_are_read_or_named_as_missing(results, tmp_path, monkey
     numbers = {"challenge": {"network": method, "postprocessed": method}}
     (tmp_path / "mine" / "metrics.json").write_text(json.dumps(numbers))
     (tmp_path / "synthetic_xrays").mkdir()
-    xrays = {"ours_from_nothing": {"iou_lungs": 0.9}, "ours_fine_tuned": {"iou_lungs": 0.91}}
+    xrays = {"fine_tuning_gain": {"mean": 0.0125, "low": -0.25, "high": 0.5}}
     (tmp_path / "synthetic_xrays" / "xrays.json").write_text(json.dumps(xrays))
     told = wishes.wish_table(results, "mine").set_index("wish")["what it brought"]
     interval = "0.500 (0.250 to 0.750)"
     assert told["fewer false lungs"] == (
         f"3-D DSC of test patients {interval} before, {interval} after"
     )
-    assert told["transfer learning"] == "IoU of lungs 0.900 before, 0.910 after"
+    assert told["transfer learning"] == "IoU of lungs +0.0125 (-0.2500 to +0.5000)"

@@ -46,16 +46,13 @@ TEST = ("04", None, "metrics", "3-D DSC of test patients")
 CT = ("06", None, "robustness", "DSC of lung slices")
 NOISE = ("06", "synthetic_tomography", "noise_study", "mean Dice of three classes")
 XRAYS = ("07", "synthetic_xrays", "xrays", "IoU of lungs")
-# (reports, wish, source) -> dotted names of the numbers before and after
+# (reports, wish, source) -> dotted names of the numbers before and after, or of the gain alone
 EXPORTED = {
     ("1, 2", "fewer false lungs", TEST): (
         "challenge.network.both.dsc",
         "challenge.postprocessed.both.dsc",
     ),
-    ("3, 4", "transfer learning", XRAYS): (
-        "ours_from_nothing.iou_lungs",
-        "ours_fine_tuned.iou_lungs",
-    ),
+    ("3, 4", "transfer learning", XRAYS): ("fine_tuning_gain",),
     ("3", "other scanners: noise in training, judged on much noise", CT): (
         "gaussian_noise_hu.worst.as_it_comes",
         "gaussian_noise_hu.worst.noise_in_training",
@@ -145,22 +142,23 @@ def _text(interval, title, digits):
     return f"{title} {interval_text(interval, digits, sign='+')}"
 
 
-def _exported(dataset, source, before, after):
-    """Scores before and after from the numbers that another notebook exported."""
+def _exported(dataset, source, *names):
+    """Scores before and after, or the gain, from the numbers that another notebook exported."""
     notebook, own, file, title = source
     folder = figures_folder(own or dataset)
     try:
         numbers = json.loads((folder / f"{file}.json").read_text())
-        before, after = (_told(numbers, path) for path in (before, after))
+        intervals = [_interval(numbers, path) for path in names]
     except (OSError, ValueError, KeyError):
         return f"run notebook {notebook} first"
+    if len(names) == 1:
+        return _text(intervals[0], title, 4)
+    before, after = map(interval_text, intervals)
     return f"{title} {before} before, {after} after"
 
 
-def _told(numbers, path):
-    """The number at a dotted path, with its interval where it has one."""
+def _interval(numbers, path):
+    """The interval at a dotted path."""
     for name in path.split("."):
         numbers = numbers[name]
-    if isinstance(numbers, dict):
-        return interval_text([numbers[part] for part in ("mean", "low", "high")])
-    return f"{numbers:.3f}"
+    return [numbers[part] for part in ("mean", "low", "high")]

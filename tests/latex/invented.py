@@ -71,7 +71,11 @@ STUDIES = {  # data set -> study -> its numbers
     "synthetic_ct_slices": {"ct_slices": pictures("seed002_*", "seed002_confusion", **SLICES)},
     "synthetic_xrays": {
         "xrays": pictures(
-            "seed003_*", "seed003_side_by_side", ours_from_nothing=XRAY, ours_fine_tuned=XRAY
+            "seed003_*",
+            "seed003_side_by_side",
+            ours_from_nothing=XRAY,
+            ours_fine_tuned=XRAY,
+            fine_tuning_gain={"mean": 0.5, "low": -0.25, "high": 0.75},
         )
     },
     "synthetic_tomography": {
