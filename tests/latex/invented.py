@@ -47,7 +47,7 @@ def ct():
 def noise():
     """Notebook 06, first part."""
     study = {"runs": ["06_*"], "figures": ["seed004_noise", "seed004_training_size"]}
-    study |= {"kind": "synthetic", "sigma": 5000, "kept": 32, "seeds": 2}
+    study |= {"kind": "synthetic", "sigma": 5000, "kept": 32}
     study |= {name: {"pictures": 5, **BETWEEN} for name in ("fewest", "most")}
     return study | {figures.key(name): BETWEEN for name in NOISE}
 
