@@ -98,9 +98,10 @@ def kill_and_compare(folder, kills, seed):
     random.seed(seed)
     epochs = []
     while len(epochs) < kills:
-        process = start(work, broken, planned)
-        # somewhere between the start and the sixth epoch
-        time.sleep(random.random() * (length - learning + 6 * learning / planned))
+        process, more = start(work, broken, planned), random.randrange(6)
+        # epochs are waited for, since the load of the machine must not decide where a kill falls
+        wait_for_epochs(process, broken, more + (epochs or [0])[-1] if more else 0)
+        time.sleep(random.random() * (learning / planned if more else length - learning))
         process.kill()  # SIGKILL
         process.join()
         if process.exitcode == 0:  # it had come to its end before
@@ -113,6 +114,16 @@ def kill_and_compare(folder, kills, seed):
     assert process.exitcode == 0
     check_end(broken, unbroken)
     return epochs
+
+
+def wait_for_epochs(process, folder, epochs):
+    """Wait until a run has finished so many epochs, or has ended."""
+    history = folder / "history.csv"
+    while process.is_alive():
+        rows = history.read_text().count("\n") - 1 if history.exists() else 0
+        if rows >= epochs:
+            return
+        time.sleep(0.001)
 
 
 def check_end(broken, unbroken):

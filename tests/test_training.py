@@ -83,6 +83,16 @@ def test_a_finished_run_is_taken_only_for_the_same_settings_and_data(sets, tmp_p
     assert "trained already" not in capsys.readouterr().out
 
 
+def test_what_a_kill_after_the_last_weights_left_behind_is_taken_away(sets, tmp_path):
+    """Killed between the last two lines of a run: finished, but its checkpoint still there."""
+    training.train(TINY, SPLIT, *sets, tmp_path)
+    finished = sorted(tmp_path.iterdir())
+    for name in ("checkpoint.safetensors", ".history.csv-1234"):
+        (tmp_path / name).write_text("half")
+    training.train(TINY, SPLIT, *sets, tmp_path)
+    assert sorted(tmp_path.iterdir()) == finished
+
+
 def test_divergence_is_told_and_leaves_no_weights(sets, tmp_path):
     wild = Settings(**{**TINY.__dict__, "learning_rate": 1e30})
     with pytest.raises(InputError, match="diverged in epoch 1"):

@@ -57,6 +57,8 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
     writes = world()[0] == 0  # of several processes the first alone
     if made_from(run_folder / "model.safetensors") == fingerprint:
         if writes:
+            _take_away_leftovers(run_folder)
+            (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
             print(f"{shown(run_folder)} is trained already on the same data and settings.")
         return load_run(run_folder)[0], pd.read_csv(run_folder / "history.csv")
 
@@ -69,8 +71,7 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
         _begin_run(run_folder, settings, split)
 
     if writes:
-        for leftover in run_folder.glob(".*-*"):  # what a killed process had begun to write
-            leftover.unlink()
+        _take_away_leftovers(run_folder)
 
     first = len(trainer.history) + 1
     while not trainer.is_over():
@@ -108,6 +109,12 @@ def _end_run(run_folder, fingerprint, trainer):
     save_weights(run_folder / "last.safetensors", trainer.model.state_dict(), fingerprint)
     save_weights(run_folder / "model.safetensors", trainer.best_weights, fingerprint)
     (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
+
+
+def _take_away_leftovers(run_folder):
+    """Delete what a killed process had begun to write."""
+    for leftover in run_folder.glob(".*-*"):
+        leftover.unlink()
 
 
 def _write_history(run_folder, history):
