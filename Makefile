@@ -7,9 +7,7 @@ NOTEBOOK ?= inspect_a_case
 
 PY        := .venv/bin/python
 INSTALLED := .venv/installed
-# Bars that move ten times a second fill the kernel's queue of messages during a long cell, and
-# nbval then waits in vain for the one that says that the cell has ended
-TESTING   := LUNG_WORKSPACE=$(CURDIR)/build/test TQDM_MININTERVAL=10
+TESTING   := LUNG_WORKSPACE=$(CURDIR)/build/test
 NBVAL     := --nbval --nbval-current-env --nbval-sanitize-with notebooks/nbval.cfg
 
 LATEX     := latexmk texlive-latex-extra texlive-science texlive-fonts-recommended lmodern \

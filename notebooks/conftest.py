@@ -1,0 +1,20 @@
+"""nbval hears every message of a notebook, however long a cell takes.
+
+It reads a cell's messages when the cell has ended. Progress bars send some thirty a second, ZeroMQ
+keeps a thousand for a reader who is busy and drops the rest, and with them the one that says that
+the cell has ended; nbval then gives up. So its queue has no bound here.
+"""
+
+import zmq
+from jupyter_client.connect import ConnectionFileMixin
+
+connected_socket = ConnectionFileMixin._create_connected_socket
+
+
+def with_unbounded_queue(self, channel, identity=None):
+    """The socket of a channel, made with room for any number of messages."""
+    self.context.setsockopt(zmq.RCVHWM, 0)  # of the sockets that are made from now on
+    return connected_socket(self, channel, identity)
+
+
+ConnectionFileMixin._create_connected_socket = with_unbounded_queue
