@@ -29,12 +29,12 @@ RESULTS = FOLDER / "peer_unet.csv"
 LOSSES = ("adaptive", "0.5 BCE + 0.5 Dice")
 
 
-def basic_unet(settings):
+def basic_unet(settings, dimensions=2):
     """BasicUNet of our widths; its fifth level, which ours lacks, is no wider than the fourth."""
     torch.manual_seed(settings.seed)
     width = settings.width
     features = (width, 2 * width, 4 * width, 8 * width, 8 * width, width)
-    return BasicUNet(2, 1, 1, features=features, norm="batch", dropout=settings.dropout)
+    return BasicUNet(dimensions, 1, 1, features=features, norm="batch", dropout=settings.dropout)
 
 
 def trained(settings, train_set, validation_set, build=basic_unet):
@@ -47,19 +47,30 @@ def trained(settings, train_set, validation_set, build=basic_unet):
     return run.model.eval()
 
 
-def main():
-    torch.set_num_threads(1)  # as in the loss study
-    torch.set_flush_denormal(True)
+def phantom_sets():
+    """Pairs and split of the phantom, its training and its validation slices."""
     pairs = create_paired_data(load_cases("phantom"), load_masks("phantom"))
-    split = split_cases(pairs, seed=2024)
-    base, rows = study_plan.SMALL, []
+    split, base = split_cases(pairs, seed=2024), study_plan.SMALL
     sets = [
         SliceDataset(pairs, names, base.image_size, base.window)
         for names in (split.train, split.validation)
     ]
+    return pairs, split, sets
+
+
+def compute_as_the_study():
+    """One thread and no denormal numbers, as in the loss study."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def main():
+    compute_as_the_study()
+    pairs, split, sets = phantom_sets()
+    rows = []
     for loss in LOSSES:
         for seed in tqdm(SEEDS, desc=loss, unit="run"):
-            settings = dataclasses.replace(base, seed=seed, **study_plan.FULL[loss])
+            settings = dataclasses.replace(study_plan.SMALL, seed=seed, **study_plan.FULL[loss])
             model = trained(settings, *sets)
             masks = {
                 name: segment(model, pairs[name][0], settings, 64) for name in split.validation

@@ -1,30 +1,27 @@
 """Does a third dimension help? MONAI's BasicUNet on slabs of slices, against itself on slices.
 
-    python -m benchmarks.peer_unet_3d          a few minutes on two cores
+    python -m benchmarks.peer_unet_3d          a quarter of an hour on one core
 
-The same widths, patients, pixels and loss as in benchmarks/peer_unet.py, and as many steps, each
-of one slab; its table, benchmarks/results/peer_unet.csv, gets the rows, so run that one first. A
-slab is DEPTH neighbouring slices, and it is handed through the training loop as one tall image,
-its slices one below the other, so that the loop stays that of slices; the network folds it up.
+The same widths, patients, pixels and loss as in benchmarks/peer_unet.py, and about as many
+steps, each of one slab; its table, benchmarks/results/peer_unet.csv, gets the rows, so run that
+one first. A slab is DEPTH neighbouring slices, and it is handed through the training loop as one
+tall image, its slices one below the other, so that the loop stays that of slices; the network
+folds it up.
 """
 
 import dataclasses
 
 import pandas as pd
 import torch
-from monai.networks.nets import BasicUNet
 from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from benchmarks.loss_study import SEEDS, publish
-from benchmarks.peer_unet import RESULTS, trained
+from benchmarks.peer_unet import RESULTS, basic_unet, compute_as_the_study, phantom_sets, trained
 from utils import study_plan
-from utils.dataset import SliceDataset, split_cases, to_unit_range
+from utils.dataset import to_unit_range
 from utils.loss_study import published, scores_of
-from utils.masks import load_masks
-from utils.pairing import create_paired_data
-from utils.volumes import load_cases
 
 NAME = "MONAI BasicUNet in 3-D, 0.5 BCE + 0.5 Dice"
 DEPTH = 16  # slices; five levels halve it four times
@@ -61,10 +58,7 @@ class Folded(nn.Module):
 
     def __init__(self, settings):
         super().__init__()
-        torch.manual_seed(settings.seed)
-        width = settings.width
-        features = (width, 2 * width, 4 * width, 8 * width, 8 * width, width)
-        self.network = BasicUNet(3, 1, 1, features=features, norm="batch", dropout=settings.dropout)
+        self.network = basic_unet(settings, dimensions=3)
 
     def to(self, device, memory_format):
         return super().to(device)  # channels_last is a layout of four dimensions, not of five
@@ -91,18 +85,12 @@ def segment(model, slices, case, shape):
 
 
 def main():
-    torch.set_num_threads(1)  # as in the loss study
-    torch.set_flush_denormal(True)
-    pairs = create_paired_data(load_cases("phantom"), load_masks("phantom"))
-    split = split_cases(pairs, seed=2024)
-    base, rows = study_plan.SMALL, []
-    learn, choose = (
-        SliceDataset(pairs, names, base.image_size, base.window)
-        for names in (split.train, split.validation)
-    )
+    compute_as_the_study()
+    pairs, split, (learn, choose) = phantom_sets()
+    rows = []
     slabs = Slabs(learn, step=6)  # about as many as there are batches of slices
     for seed in tqdm(SEEDS, desc=NAME, unit="run"):
-        settings = dataclasses.replace(base, seed=seed, batch_size=1)
+        settings = dataclasses.replace(study_plan.SMALL, seed=seed, batch_size=1)
         model = trained(settings, slabs, Slabs(choose, step=STRIDE), Folded)
         masks = {
             name: segment(model, choose, name, pairs[name][0].shape) for name in split.validation

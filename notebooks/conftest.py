@@ -8,6 +8,7 @@ the cell has ended; nbval then gives up. So its queue has no bound here.
 import zmq
 from jupyter_client.connect import ConnectionFileMixin
 
+# neither nbval nor jupyter_client has an option for it
 connected_socket = ConnectionFileMixin._create_connected_socket
 
 

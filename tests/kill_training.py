@@ -96,19 +96,23 @@ def kill_and_compare(folder, kills, seed):
     length = time.perf_counter() - began
     learning = pd.read_csv(unbroken / "history.csv")["seconds"].sum()
     random.seed(seed)
-    epochs = []
+    epochs, done = [], 0
     while len(epochs) < kills:
-        process, more = start(work, broken, planned), random.randrange(6)
-        # epochs are waited for, since the load of the machine must not decide where a kill falls
-        wait_for_epochs(process, broken, more + (epochs or [0])[-1] if more else 0)
-        time.sleep(random.random() * (learning / planned if more else length - learning))
+        process, pause = start(work, broken, planned), length - learning
+        if more := random.randrange(6):  # otherwise killed while it starts
+            # waited for, since the load of the machine must not decide where a kill falls
+            wait_for_epochs(process, broken, done + more)
+            pause = learning / planned
+        time.sleep(random.random() * pause)
         process.kill()  # SIGKILL
         process.join()
         if process.exitcode == 0:  # it had come to its end before
             check_end(broken, unbroken)
             shutil.rmtree(broken)
+            done = 0
         else:
-            epochs.append(check_whole(broken))
+            done = check_whole(broken)
+            epochs.append(done)
     process = start(work, broken, planned)
     process.join()
     assert process.exitcode == 0

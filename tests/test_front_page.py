@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -57,6 +58,17 @@ def test_a_changed_result_changes_the_table(tmp_path):
     assert "| 0.500 | 0.250 | 0.750 | 3 of 9 |" in text
     assert "| 0.682 | 0.125 |" in text and "0.953" not in text
     assert "old" not in text and text.startswith("before\n") and "\nafter\n" in text
+
+
+def test_a_job_on_a_gpu_is_told_when_it_has_been_measured(tmp_path):
+    for name in ("predict_speed.json", "training_speed.csv"):
+        shutil.copy(front_page.BENCHMARKS / name, tmp_path)
+    assert "**not measured**" in front_page.speed_table(tmp_path)
+    rows = "batch,job s,faster than plain\n3,90,2.5\n16,40,5.5\n"
+    (tmp_path / "full_job.csv").write_text(f"# Some GPU, 8 threads, torch 2\n{rows}")
+    told = front_page.speed_table(tmp_path)
+    assert "| 40 s with batches of 16, 5.5 times as fast as the usual loop, on Some GPU, 8" in told
+    assert "not measured" not in told
 
 
 def test_the_pictures_are_small():

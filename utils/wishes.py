@@ -87,7 +87,7 @@ OPEN = (
 
 
 def wish_table(results, dataset):
-    """Every wish with what it brought: DataFrame with columns report, wish, where, brought.
+    """Every wish with what it brought: columns report, wish, notebook, what it brought.
 
     results : runs of `study_plan.FULL`, `study_plan.other_data` and peers on the phantom, as
     published in `loss_study` and `peer_unet`; dataset : whose exported numbers are read. What
