@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from benchmarks.loss_study import SEEDS, publish
-from benchmarks.peer_unet import RESULTS, basic_unet, compute_as_the_study, phantom_sets, trained
+from benchmarks.peer_unet import RESULTS, basic_unet
+from benchmarks.study_runs import compute_as_the_study, phantom_sets, trained
 from utils import study_plan
 from utils.dataset import to_unit_range
 from utils.loss_study import published, scores_of

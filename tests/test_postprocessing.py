@@ -123,10 +123,10 @@ def test_pieces_are_joined_through_corners():
 def test_slivers_go_slice_by_slice():
     mask = np.zeros((3, 40, 40), bool)
     mask[0, 5:35, 5:35] = True
-    mask[1, 5:7, 5:7] = True  # 16 mm², though joined with the slice below
-    mask[2, 5:8, 5:7] = True  # 24 mm²
+    mask[1, 5:8, 5:9] = True  # 48 mm², though joined with the slice below
+    mask[2, 5:8, 5:10] = True  # 60 mm²
     kept = without_slivers(mask, SPACING)
-    assert kept.sum((1, 2)).tolist() == [900, 0, 6]
+    assert kept.sum((1, 2)).tolist() == [900, 0, 15]
 
 
 def test_holes_are_filled_by_size_and_only_if_lung_encloses_them():

@@ -1,11 +1,13 @@
 """The pictures of notebooks 06 and 07; each function returns a matplotlib figure."""
 
 import numpy as np
+from matplotlib.colors import to_rgb
 
 from utils.figures import COLOURS, new_figure
 from utils.plots import show_mask, show_slice
 
 OF_CLASS = ("truth", "prediction", "other")  # colours of the classes 1, 2, 3 in an overlay
+WRONG = [COLOURS[name] for name in ("test", "other", "truth")]  # a red, a green and a blue
 STYLES = ("-", "--", ":", "-.")
 
 
@@ -40,7 +42,8 @@ def grey_values(dataset, names):
         share = 100 * share / dataset.truth.numel()
         axes[0, 0].plot(bins[:-1], share, style, color=COLOURS[colour], label=name)
     axes[0, 0].set(xlabel="grey value, 0 to 1", ylabel="pixels / %", yscale="log")
-    axes[0, 0].legend()
+    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3, "fontsize": 7}
+    axes[0, 0].legend(**above, handlelength=1.5, handletextpad=0.5, columnspacing=1)
     for number, (name, colour) in enumerate(zip(names, ("validation", *OF_CLASS), strict=False)):
         share = 100 * (dataset.truth == number).float().mean().item()
         axes[0, 1].barh(name, share, color=COLOURS[colour])
@@ -97,8 +100,8 @@ def misclassified(examples):
         show_slice(column[0], image, (image.min(), image.max()))
         show_slice(column[1], truth, (0, 2))
         wrong = np.zeros((*truth.shape, 3))
-        for number in range(3):
-            wrong[..., number] = (truth == number) & (prediction != truth)
+        for number, colour in enumerate(WRONG):
+            wrong[np.asarray((truth == number) & (prediction != truth))] = to_rgb(colour)
         column[2].imshow(wrong)
         column[2].set(xticks=[], yticks=[])
         column[2].grid(False)

@@ -15,7 +15,7 @@ from utils.lungs import TOUCHING, bounding_box
 
 LEAST_ML = 20.0  # a lung that collapsed to a rest is larger; gas in the bowel mostly is not
 LEAST_SHARE = 0.03  # of the largest piece
-LEAST_PIECE = 20.0  # mm² in a slice; readers draw 57 mm² at least, and networks find a part of it
+LEAST_PIECE = 55.0  # mm² in a slice: half of the smallest slice that readers of LCTSC outline
 LARGEST_HOLE = 150.0  # mm²: a vessel across; the heart between two joined lungs is larger
 
 

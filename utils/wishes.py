@@ -11,7 +11,11 @@ from utils.workspace import figures_folder
 EQUAL = "0.5 BCE + 0.5 Dice"
 FIRST = "0.7 BCE + 0.3 Dice, 1310 px"
 PEER = "MONAI BasicUNet"
-TOLD = {"dsc_lung_slices": ("DSC of lung slices", 4), "hallucinated_px": ("invented px", 0)}
+TOLD = {
+    "dsc_lung_slices": ("DSC of lung slices", 4),
+    "hallucinated_px": ("invented px", 0),
+    "lungs_iou": ("IoU of lungs in X-rays", 4),  # benchmarks/modalities.py alone
+}
 
 # (reports, wish, before, after): two configurations of the loss study, or two peers
 STUDIED = (
@@ -34,6 +38,8 @@ STUDIED = (
     ("1, 3, 4", "more patients: six for three", "half the patients", EQUAL),
     ("2", "images without the couch", EQUAL, "without couch"),
     ("4", "weak supervision: no reader's labels to learn from", EQUAL, "labels by threshold"),
+    ("1, 4", "batch normalisation", f"U-Net without batch normalisation, {EQUAL}", EQUAL),
+    ("4", "several modalities together", "X-rays alone", "X-rays and CT slices"),
     ("5", "three dimensions: slabs of 16 slices", f"{PEER}, {EQUAL}", f"{PEER} in 3-D, {EQUAL}"),
 )
 # (reports, wish, before, after): which epoch of a run is kept, its validation DSC at 64²
@@ -71,33 +77,26 @@ EXPORTED = {
     ),
     ("5", "how few pictures are enough", NOISE): ("most", "fewest"),
     ("5", "one picture and its augmentation", NOISE): ("one_picture", "one_picture_augmented"),
+    ("5", "a further set labelled by the network that bears noise best", NOISE): (
+        "further_baseline",
+        "further_noise_in_training",
+    ),
     ("5", "crops to learn from", NOISE): ("baseline_clean", "crops_of_48_px"),
     ("5", "smaller pictures", NOISE): ("baseline_clean", "half_the_size"),
 }
-# (reports, wish, why there is no number)
-OPEN = (
-    ("1", "batch normalisation", "in the network from the start, so there is nothing to compare"),
-    ("4", "several modalities together", "not done: the collection holds CT alone"),
-    (
-        "5",
-        "labels for a further set, judged by eye",
-        "not done: that set is not public; notebook 04 shows `utils.predict` on a newcomer",
-    ),
-)
 
 
 def wish_table(results, dataset):
     """Every wish with what it brought: columns report, wish, notebook, what it brought.
 
-    results : runs of `study_plan.FULL`, `study_plan.other_data` and peers on the phantom, as
-    published in `loss_study` and `peer_unet`; dataset : whose exported numbers are read. What
+    results : runs of `study_plan.FULL`, `study_plan.other_data`, peers and modalities on the
+    phantom, as published in benchmarks/results; dataset : whose exported numbers are read. What
     another notebook exports and has not yet is named as missing.
     """
     rows = [(*row[:2], "05", _studied(results, *row[2:])) for row in STUDIED]
     rows += [(*row[:2], "03, 05", _text(kept_gain(results, *row[2:]), "DSC", 4)) for row in KEPT]
     for (reports, wish, source), names in EXPORTED.items():
         rows.append((reports, wish, source[0], _exported(dataset, source, *names)))
-    rows += [(report, wish, "", why) for report, wish, why in OPEN]
     return pd.DataFrame(rows, columns=["report", "wish", "notebook", "what it brought"])
 
 
@@ -109,7 +108,8 @@ def wish_numbers(results):
         if not {before, after} <= known:
             continue
         numbers[wish] = {
-            score: interval_numbers(gain(results, before, after, score)) for score in TOLD
+            score: interval_numbers(gained)
+            for score, gained in _gains(results, before, after).items()
         }
     for _, wish, before, after in KEPT:
         numbers[wish] = {"epoch_dsc": interval_numbers(kept_gain(results, before, after))}
@@ -128,13 +128,17 @@ def kept_gain(results, before, after):
 
 
 def _studied(results, before, after):
-    """Gains in both scores as one text."""
+    """Gains in all scores that were taken, as one text."""
     if not {before, after} <= set(results["loss"]):
         return "run `python -m benchmarks.loss_study` first"
-    return "; ".join(
-        _text(gain(results, before, after, score), title, digits)
-        for score, (title, digits) in TOLD.items()
-    )
+    gains = _gains(results, before, after)
+    return "; ".join(_text(gains[score], *TOLD[score]) for score in gains)
+
+
+def _gains(results, before, after):
+    """Score -> mean gain and its interval, of those of TOLD that these runs have."""
+    taken = results.loc[results["loss"] == after].dropna(axis="columns", how="all").columns
+    return {score: gain(results, before, after, score) for score in TOLD if score in taken}
 
 
 def _text(interval, title, digits):
