@@ -106,7 +106,7 @@ def test_table_by_hand():
     assert text["hallucinated_px"] == "1 (1 to 1)"
 
 
-@pytest.mark.parametrize("name", ["loss_study", "peer_unet"])
+@pytest.mark.parametrize("name", ["loss_study", "peer_unet", "unnormalised_unet"])
 def test_published_runs_are_whole(name):
     """Every configuration and seed on both validation patients, and on no test patient."""
     results, about = loss_study.published(name)
@@ -115,6 +115,14 @@ def test_published_runs_are_whole(name):
     assert set(results["seed"]) == {1, 2, 3}
     assert (results.groupby("loss").size() == 6).all()
     assert results["dsc_3d"].between(0, 1).all()
+
+
+def test_published_modalities_are_of_the_same_validation_patients():
+    results, about = loss_study.published("modalities")
+    assert "synthetic" in about
+    runs = results.groupby(["loss", "seed"])["case"].apply(set)
+    assert len(runs) == 6 and all(cases == {"Case_003", "Case_011"} for cases in runs)
+    assert results["lungs_iou"].between(0, 1).all()
 
 
 def test_gain_is_paired_by_seed():

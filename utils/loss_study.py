@@ -127,7 +127,8 @@ def epoch_scores(history):
 def published(name):
     """A table of benchmarks/results and its first line, which says when and on what it was made.
 
-    name : "loss_study" or "peer_unet". Returns (DataFrame as of `run_study`, text).
+    name : that of the file, such as "loss_study". Returns (DataFrame, in most of these files as
+    of `run_study`, and text).
     """
     file = REPOSITORY / "benchmarks" / "results" / f"{name}.csv"
     about = file.read_text().partition("\n")[0]
