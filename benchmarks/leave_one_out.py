@@ -76,35 +76,34 @@ def slice_set(settings, telling, names):
     return SliceDataset(telling, names, settings.image_size, settings.window, settings.body_only)
 
 
-def train(settings, telling, names, few, folder, start_from):
-    """Train on some patients: (model, seconds that the epochs took).
+def train(settings, train_set, names, few, folder, start_from):
+    """Train on the slices of some patients: (model, seconds that the epochs took).
 
     The weights are those of the last epoch, when the rate has come down to 0.
 
     The loss on `few`, a handful of phantom slices, is watched but chooses nothing: to choose by
     the patient left out would be to look at the answer.
     """
-    train_set = slice_set(settings, telling, names)
     split = Split(train=tuple(names), validation=("phantom",), test=())
     model, history = training.train(settings, split, train_set, few, folder, start_from=start_from)
     return load_weights(model, folder / "last.safetensors"), history["seconds"].sum()
 
 
-def train_and_settle(settings, telling, names, few, folder, start_from):
+def train_and_settle(settings, train_set, names, few, folder, start_from):
     """Train, then go on for `SETTLING` and renew the statistics; returns what `train` does."""
-    _, seconds = train(settings, telling, names, few, folder, start_from)
+    _, seconds = train(settings, train_set, names, few, folder, start_from)
     calm = dataclasses.replace(settings, **SETTLING)
     begin = folder / "last.safetensors"
-    model, more = train(calm, telling, names, few, folder / "settled", begin)
-    renew_statistics(model, slice_set(settings, telling, names), settings.seed)
+    model, more = train(calm, train_set, names, few, folder / "settled", begin)
+    renew_statistics(model, train_set, settings.seed)
     return model, seconds + more
 
 
 def renew_statistics(model, dataset, seed):
     """Take the means and variances of batch normalisation anew, from slices as they are.
 
-    Those that training leaves are running averages over a few small batches of changed slices:
-    enough of a difference to make every outline a little too tight.
+    Those that training leaves are running averages over a few small batches of changed slices.
+    Taken anew, each patient left out gained 0.0002 to 0.0024 in 3-D DSC (weights/README.md).
     """
     device = next(model.parameters()).device
     update_bn(batches(dataset, 16, shuffle=True, seed=seed), model, device)
@@ -119,8 +118,9 @@ def begin_on_phantom(settings):
     split = split_cases(telling, settings.seed)
     every_third = {name: (hu[::3], mask[::3]) for name, (hu, mask) in telling.items()}
     few = slice_set(settings, every_third, split.validation)
-    short = preset("best", epochs=PHANTOM_EPOCHS)
-    train(short, telling, split.train + split.validation, few, RUNS / "phantom", None)
+    short, names = preset("best", epochs=PHANTOM_EPOCHS), split.train + split.validation
+    train_set = slice_set(settings, telling, names)
+    train(short, train_set, names, few, RUNS / "phantom", None)
     return RUNS / "phantom" / "last.safetensors", few
 
 
@@ -163,7 +163,8 @@ def leave_one_out(dataset):
     rows = []
     for name in pairs:
         others = [other for other in pairs if other != name]
-        model, seconds = train_and_settle(settings, telling, others, few, RUNS / name, start_from)
+        train_set = slice_set(settings, telling, others)
+        model, seconds = train_and_settle(settings, train_set, others, few, RUNS / name, start_from)
         row = score(model, settings, volumes[name], pairs[name][1], name)
         rows.append(row | {"seconds_to_train": seconds})
         with written_whole(RESULTS) as temporary:
@@ -179,8 +180,9 @@ def ship(dataset):
     settings = preset("best")
     _, _, telling = slices_of(dataset)
     start_from, few = begin_on_phantom(settings)
-    everyone, folder = sorted(telling), RUNS / "final"
-    model, _ = train_and_settle(settings, telling, everyone, few, folder, start_from)
+    names, folder = sorted(telling), RUNS / "final"
+    train_set = slice_set(settings, telling, names)
+    model, _ = train_and_settle(settings, train_set, names, few, folder, start_from)
     save_weights(WEIGHTS / "model.safetensors", model.state_dict(), "see README.md")
     with written_whole(WEIGHTS / "settings.json") as temporary:
         temporary.write_text(to_json(settings) + "\n")

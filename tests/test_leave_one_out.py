@@ -43,7 +43,7 @@ def test_summary_gives_means_with_intervals():
     assert lines[4].endswith("2 in all")
 
 
-def tiny_set(n=24, size=16):
+def tiny_set(n, size=16):
     """Slices with a bright square on dark ground: pairs as `SliceDataset` takes them."""
     rng = np.random.default_rng(0)
     hu = rng.integers(-1000, -600, (n, size, size)).astype(np.int16)
@@ -68,10 +68,9 @@ def test_renewed_statistics_are_those_of_unchanged_slices():
 
 
 def test_settling_goes_on_from_the_last_weights_without_changed_intensities(tmp_path):
-    few = leave_one_out.slice_set(TINY, tiny_set(4), ["Case_000"])
-    model, seconds = leave_one_out.train_and_settle(
-        TINY, tiny_set(), ["Case_000"], few, tmp_path, None
-    )
+    names = ["Case_000"]
+    learn, few = (leave_one_out.slice_set(TINY, tiny_set(n), names) for n in (24, 4))
+    model, seconds = leave_one_out.train_and_settle(TINY, learn, names, few, tmp_path, None)
     settled = from_json((tmp_path / "settled" / "settings.json").read_text())
     assert (settled.brightness, settled.noise, settled.blur, settled.epochs) == (0, 0, 0, 3)
     assert settled.width == TINY.width

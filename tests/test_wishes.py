@@ -36,7 +36,7 @@ def test_wishes_name_configurations_of_the_study():
 def test_a_wish_without_runs_says_so(results):
     few = results[results["loss"] != "without couch"]
     told = wishes.wish_table(few, "phantom").set_index("wish")["what it brought"]
-    assert told["images without the couch"] == "run `python -m benchmarks.loss_study` first"
+    assert told["images without the couch"] == "not in benchmarks/results: run its benchmark first"
     assert "images without the couch" not in wishes.wish_numbers(few)
     assert "images without the couch" in wishes.wish_numbers(results)
 

@@ -15,7 +15,7 @@ from utils.lungs import TOUCHING, bounding_box
 
 LEAST_ML = 20.0  # a lung that collapsed to a rest is larger; gas in the bowel mostly is not
 LEAST_SHARE = 0.03  # of the largest piece
-LEAST_PIECE = 55.0  # mm² in a slice: half of the smallest slice that readers of LCTSC outline
+LEAST_PIECE = 55.0  # mm² in a slice: half of the smallest outlined slice of four LCTSC patients
 LARGEST_HOLE = 150.0  # mm²: a vessel across; the heart between two joined lungs is larger
 
 

@@ -130,7 +130,7 @@ def kept_gain(results, before, after):
 def _studied(results, before, after):
     """Gains in all scores that were taken, as one text."""
     if not {before, after} <= set(results["loss"]):
-        return "run `python -m benchmarks.loss_study` first"
+        return "not in benchmarks/results: run its benchmark first"
     gains = _gains(results, before, after)
     return "; ".join(_text(gains[score], *TOLD[score]) for score in gains)
 
