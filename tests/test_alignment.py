@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 from dicom_factory import set_pixels, write_series
 
-from utils.alignment import (
-    check_case,
-    check_cases,
-    correct,
-    main,
-    require_aligned,
-    write_verdicts,
-)
+from utils.alignment import check_case, check_cases, correct, main, require_aligned, write_verdicts
 from utils.errors import InputError
 from utils.masks import load_masks
 from utils.placement import lung_contrast

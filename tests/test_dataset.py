@@ -5,13 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from utils.dataset import (
-    SliceDataset,
-    batches,
-    resample,
-    split_cases,
-    to_unit_range,
-)
+from utils.dataset import SliceDataset, batches, resample, split_cases, to_unit_range
 from utils.errors import InputError
 
 

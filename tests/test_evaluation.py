@@ -6,7 +6,8 @@ import pytest
 import torch
 from torchmetrics.functional import classification as peer
 
-from utils.evaluation import dsc, patient_metrics, pixel_scores, ranked_slice, slice_metrics
+from utils.evaluation import patient_metrics, ranked_slice, slice_metrics
+from utils.overlap import dsc, pixel_scores
 
 
 def masks(*counts, size=32):

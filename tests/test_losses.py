@@ -11,10 +11,10 @@ from utils.losses import (
     CombinedLoss,
     LabelLoss,
     from_settings,
-    scaled_threshold,
     soft_dice,
     two_sided_dice,
 )
+from utils.overlap import scaled_threshold
 from utils.settings import Settings
 
 

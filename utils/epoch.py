@@ -6,6 +6,7 @@ from tqdm.auto import tqdm
 from utils.augment import augment
 from utils.devices import mixed_precision
 from utils.distributed import summed, world
+from utils.overlap import dice, predicted_labels
 
 
 def learn(model, loader, loss, optimiser, settings, after_step=None):
@@ -51,18 +52,11 @@ def on_device(loader, device, label):
         yield images, truths.to(device, non_blocking=True)
 
 
-def predicted_labels(logits):
-    """Labels [n, 1, h, w]: 0 or 1 from one map of logits, the likeliest class from several."""
-    if logits.shape[1] == 1:
-        return (logits > 0).long()  # a logit of 0 is a probability of 0.5
-    return logits.argmax(1, keepdim=True)
-
-
 def batch_sums(value, logits, truths):
     """What a batch adds to its epoch's metrics; float32 [5], left on the device.
 
     Sums over slices of: loss, slices, binary accuracy, DSC, and how many DSC were summed.
-    DSC (Dice 1945) is taken for each slice and class that the slice's truth holds: of lung for
+    DSC (`overlap.dice`) is taken for each slice and class that the slice's truth holds: of lung for
     one map of logits, of every class with the background for several. An absent class scores
     nothing here, found or not. Truths that are shares of a pixel are rounded.
     """
@@ -72,8 +66,8 @@ def batch_sums(value, logits, truths):
     for label in classes:
         p, t = (predicted == label).flatten(1), (truths == label).flatten(1)
         held = t.any(1)
-        dsc = 2 * (p & t).sum(1) / (p.sum(1) + t.sum(1)).clamp(min=1)
-        score += (dsc * held).sum()
+        dsc = dice((p & t).sum(1), p.sum(1), t.sum(1))
+        score += dsc.where(held, 0).sum()
         scored += held.sum()
     n = len(truths)
     right = (predicted == truths).flatten(1).float().mean(1).sum()

@@ -4,62 +4,12 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-import torch
 
-from utils.losses import scaled_threshold
+from utils.overlap import dsc, pixel_scores, scaled_threshold
 from utils.workspace import dataset_folder, written_whole
 
 # Thresholds of the first report, in pixels of a 512 x 512 slice: 0.5 % and 0.008 % of it
 DSC_THRESHOLDS = (1310, 20)
-
-
-def dsc(prediction, truth, threshold=None):
-    """Dice similarity coefficient of binary masks, slice by slice (Dice 1945).
-
-        DSC = 2 |P ∩ T| / (|P| + |T|)
-
-    prediction, truth : bool tensors [n, rows, cols]. Returns float64 [n].
-
-    What an empty slice scores: P and T empty is 0/0, which is NaN here; T empty and P not is 0.
-    With a threshold (px) the rule of the first report holds instead: a slice whose truth is
-    empty scores 1 when |P| < threshold, and 0 otherwise.
-    """
-    prediction, truth = prediction.bool().flatten(1), truth.bool().flatten(1)
-    overlap = (prediction & truth).sum(1).double()
-    predicted, true = prediction.sum(1).double(), truth.sum(1).double()
-    score = 2 * overlap / (predicted + true)
-    if threshold is not None:
-        score = torch.where((true == 0) & (predicted < threshold), 1.0, score)
-    return score
-
-
-def pixel_scores(tp, fp, tn, fn):
-    """Scores from counts of pixels, each defined by a share; 0/0 is NaN ("undefined").
-
-    tp, fp, tn, fn : numbers or arrays: lung found, lung invented, background found, lung missed.
-    Returns a dict: `iou` TP/(TP+FP+FN), `precision` TP/(TP+FP), `recall` TP/(TP+FN), `specificity`
-    TN/(TN+FP), `f1` 2TP/(2TP+FP+FN), which is the DSC, and `accuracy` (TP+TN)/all.
-
-    Empty truth and empty prediction: only specificity and accuracy are defined, both 1. A missed
-    lung (prediction empty, truth not) scores 0 in IoU, recall, F1 *and* precision, although
-    precision is 0/0 there: left undefined, it would drop out of a mean and reward missing.
-    An invented lung (truth empty, prediction not) scores 0 in IoU, precision and F1; its recall
-    is undefined, as there was nothing to find.
-    """
-    tp, fp, tn, fn = (np.asarray(count, float) for count in (tp, fp, tn, fn))
-
-    def share(part, whole):
-        return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
-
-    missed = (tp + fp == 0) & (fn > 0)
-    return {
-        "iou": share(tp, tp + fp + fn),
-        "precision": np.where(missed, 0.0, share(tp, tp + fp)),
-        "recall": share(tp, tp + fn),
-        "specificity": share(tn, tn + fp),
-        "f1": share(2 * tp, 2 * tp + fp + fn),
-        "accuracy": share(tp + tn, tp + fp + tn + fn),
-    }
 
 
 def slice_metrics(prediction, truth):
@@ -70,12 +20,14 @@ def slice_metrics(prediction, truth):
     positives), `invented_px` (false positives), `missed_px` (false negatives) and
     `background_px` (true negatives), with its margins `lung_px` and `predicted_px`; `dsc` (NaN
     where both masks are empty), `dsc_1310` and `dsc_20` (the first report's rule, thresholds
-    scaled from 512 x 512 to this size); and what `pixel_scores` makes of the counts.
+    scaled from 512 x 512 to this size); and what `overlap.pixel_scores` makes of the counts.
     """
-    predicted, true = torch.from_numpy(prediction).bool(), torch.from_numpy(truth).bool()
-    support, found, tp = (m.sum((1, 2)).numpy() for m in (true, predicted, true & predicted))
+    predicted, true = prediction.astype(bool), truth.astype(bool)
+    support, found, tp = (
+        np.count_nonzero(mask, axis=(1, 2)) for mask in (true, predicted, true & predicted)
+    )
     fp, fn = found - tp, support - tp
-    tn = true[0].numel() - tp - fp - fn
+    tn = true[0].size - tp - fp - fn
     table = {
         "slice": np.arange(len(true)),
         "lung_px": support,
@@ -84,11 +36,11 @@ def slice_metrics(prediction, truth):
         "invented_px": fp,
         "missed_px": fn,
         "background_px": tn,
-        "dsc": dsc(predicted, true).numpy(),
+        "dsc": dsc(predicted, true),
     }
     for threshold in DSC_THRESHOLDS:
         scaled = scaled_threshold(threshold, *truth.shape[1:])
-        table[f"dsc_{threshold}"] = dsc(predicted, true, scaled).numpy()
+        table[f"dsc_{threshold}"] = dsc(predicted, true, scaled)
     return pd.DataFrame(table | pixel_scores(tp, fp, tn, fn))
 
 
@@ -100,8 +52,8 @@ def patient_metrics(slices):
     and an unseen sliver of lung at the apex counts as 0. `lung_free_slices` are those without
     lung, `hallucinated_slices` those of them where the model found some all the same, and
     `hallucinated_px` how much it found there in all. `iou`, `precision`, `recall` and
-    `specificity` pool the patient's voxels as `dsc_3d` does (`pixel_scores`). A missed patient
-    scores 0 in `dsc_3d`; one without lung and without prediction is undefined (NaN).
+    `specificity` pool the patient's voxels as `dsc_3d` does (`overlap.pixel_scores`). A missed
+    patient scores 0 in `dsc_3d`; one without lung and without prediction is undefined (NaN).
     """
     rows = []
     for (split, name), case in slices.groupby(["split", "case"]):

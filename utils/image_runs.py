@@ -2,10 +2,10 @@
 
 import torch
 
-from utils.epoch import predicted_labels
 from utils.image_dataset import ImageDataset
 from utils.images import image_folder
 from utils.label_metrics import matrices
+from utils.overlap import predicted_labels
 from utils.workspace import workspace
 
 

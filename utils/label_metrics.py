@@ -2,6 +2,8 @@
 
 import torch
 
+from utils import overlap
+
 
 def confusion(prediction, truth, classes):
     """Confusion matrix, int64 [classes, classes]: rows are true classes, columns predicted.
@@ -14,13 +16,17 @@ def confusion(prediction, truth, classes):
 
 def dice_of_classes(matrix):
     """Dice of each class, 2 TP / (2 TP + FP + FN); NaN for a class neither there nor predicted."""
-    return 2 * matrix.diag().double() / (matrix.sum(0) + matrix.sum(1))
+    return overlap.dice(*_sizes(matrix))
 
 
 def iou_of_classes(matrix):
     """Intersection over union of each class (Jaccard), TP / (TP + FP + FN); NaN as for Dice."""
-    hits = matrix.diag()
-    return hits.double() / (matrix.sum(0) + matrix.sum(1) - hits)
+    return overlap.iou(*_sizes(matrix))
+
+
+def _sizes(matrix):
+    """Overlap, predicted and true pixels of each class, float64 [classes]."""
+    return matrix.diag().double(), matrix.sum(0).double(), matrix.sum(1).double()
 
 
 def mean_iou(matrix):
@@ -36,16 +42,12 @@ def mean_dice(matrix):
 def binary_scores(matrix):
     """Accuracy, precision, recall and F1 of class 1, over all pixels at once.
 
-    NaN where there is nothing to divide by: no pixel predicted (precision), or none true
-    (recall). F1 equals the Dice of class 1.
+    As `overlap.pixel_scores` defines them, missed and empty classes too. F1 is the Dice of class 1.
     """
-    (tn, fp), (fn, tp) = matrix.double()
-    return {
-        "accuracy": ((tp + tn) / matrix.sum()).item(),
-        "precision": (tp / (tp + fp)).item(),
-        "recall": (tp / (tp + fn)).item(),
-        "F1": (2 * tp / (2 * tp + fp + fn)).item(),
-    }
+    (tn, fp), (fn, tp) = matrix.tolist()
+    scores = overlap.pixel_scores(tp, fp, tn, fn)
+    names = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "F1": "f1"}
+    return {name: float(scores[key]) for name, key in names.items()}
 
 
 def matrices(predictions, truths, classes):

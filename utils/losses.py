@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.errors import InputError
+from utils.overlap import scaled_threshold
 
 
 def soft_dice(probabilities, truth, dsc_threshold=0.0, eps=1e-6, squared=True):
@@ -52,14 +53,6 @@ class CombinedLoss(nn.Module):
         p = torch.sigmoid(logits)
         dice = soft_dice(p, truth, self.dsc_threshold, squared=self.squared).mean()
         return self.beta * bce + (1 - self.beta) * (1 - dice)
-
-
-def scaled_threshold(pixels_at_512, rows, cols):
-    """A number of pixels stated for a 512 x 512 slice, as the same share of another size.
-
-    1310 px are 0.5 % of 512 x 512, and 82 px of 128 x 128.
-    """
-    return pixels_at_512 * rows * cols / 512**2
 
 
 class AdaptiveLoss(nn.Module):

@@ -4,12 +4,11 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-import torch
 from tqdm.auto import tqdm
 
 from utils import degradations
 from utils.body import alone
-from utils.evaluation import dsc
+from utils.overlap import dsc
 from utils.predict import segment
 from utils.statistics import bootstrap_interval, interval_numbers
 
@@ -79,10 +78,9 @@ def slice_scores(networks, cases, trouble, severity):
         for name, (model, settings) in networks.items():
             worse, truth, chosen = degraded(trouble, severity, hu, mask, spacing, settings)
             scores[name].append(lung_slice_dsc(segment(model, worse, chosen), truth))
-    return {name: torch.cat(each).numpy() for name, each in scores.items()}
+    return {name: np.concatenate(each) for name, each in scores.items()}
 
 
 def lung_slice_dsc(prediction, truth):
     """DSC of each slice whose truth holds lung, float64; 0 where nothing of it was found."""
-    prediction, truth = (torch.from_numpy(array).bool() for array in (prediction, truth))
-    return dsc(prediction, truth)[truth.flatten(1).any(1)]
+    return dsc(prediction, truth)[truth.any((1, 2))]

@@ -11,6 +11,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from utils.lungs import LEFT, RIGHT, bounding_box
+from utils.overlap import dice
 
 TOLERANCE = 2.0  # mm, for the surface Dice
 
@@ -84,7 +85,7 @@ def lung_table(prediction, truth, spacing):
         rows.append(
             {
                 "lung": lung,
-                "dsc": 2 * overlap / sum(sizes) if sum(sizes) else np.nan,
+                "dsc": float(dice(overlap, *sizes)),
                 **surface_metrics(predicted, true, spacing),
                 "litres": sizes[0] * litre,
                 "true_litres": sizes[1] * litre,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from utils.overlap import dice
 from utils.viewer_case import PLANES
 
 DISAGREE = 0.9  # a slice whose Dice is below counts as disagreeing
@@ -25,8 +26,8 @@ def scores(case, reduction=1):
         here = [area[plane][every] for area in areas]
         result[plane] = {"area": here[0].tolist()} if here else {}
         if overlap:
-            dice = slice_dice(*here, overlap[plane][every])
-            result[plane] |= _jumps(dice, *here)
+            each = dice(overlap[plane][every], *here)
+            result[plane] |= _jumps(each, *here)
     return result
 
 
@@ -54,12 +55,3 @@ def slice_areas(mask):
         "coronal": by_row.sum(axis=0, dtype=np.int64),
         "sagittal": by_column.sum(axis=0, dtype=np.int64),
     }
-
-
-def slice_dice(truth_area, prediction_area, overlap):
-    """Dice of each slice, 2|T∩P| / (|T|+|P|); NaN where both are empty, for it is undefined.
-
-    truth_area, prediction_area, overlap : int64 [n], voxels. Returns float64 [n].
-    """
-    both = truth_area + prediction_area
-    return np.divide(2 * overlap, both, out=np.full(both.shape, np.nan), where=both > 0)
