@@ -18,10 +18,8 @@ from tqdm.auto import tqdm
 
 from benchmarks.results import machine, publish, table
 from utils.alignment import Verdict, check_case, correct
-from utils.masks import load_masks
-from utils.pairing import create_paired_data
+from utils.cases import create_paired_data, load_cases, load_masks
 from utils.phantom import make_phantom
-from utils.volumes import load_cases
 
 
 def shifted(axis, by):

@@ -18,17 +18,16 @@ import pandas as pd
 from torch.optim.swa_utils import update_bn
 
 from utils import training
+from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import SliceDataset, Split, batches, split_cases
 from utils.evaluation import patient_metrics, slice_metrics
+from utils.inference import segment
 from utils.lungs import body_midline, split_lungs
-from utils.masks import load_masks
-from utils.pairing import create_paired_data
 from utils.postprocessing import postprocess
-from utils.predict import WEIGHTS, segment
+from utils.predict import WEIGHTS
 from utils.settings import preset, to_json
 from utils.statistics import with_interval
 from utils.surface import lung_table
-from utils.volumes import load_cases
 from utils.weights import load_weights, save_weights
 from utils.workspace import REPOSITORY, written_whole
 

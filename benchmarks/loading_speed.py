@@ -21,10 +21,10 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from benchmarks.results import machine, publish, table
+from utils.cases import load_cases
 from utils.dicom import read_series
 from utils.phantom import PATIENTS
 from utils.phantom_dicom import ct_slice
-from utils.volumes import load_cases
 
 SLICES, SIDE, ROUNDS = 120, 512, 15
 

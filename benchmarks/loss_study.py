@@ -13,10 +13,8 @@ import pandas as pd
 
 from benchmarks.results import FOLDER, machine
 from utils import loss_study, study_plan
+from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import split_cases
-from utils.masks import load_masks
-from utils.pairing import create_paired_data
-from utils.volumes import load_cases
 from utils.workspace import derived_folder, written_whole
 
 RESULTS = FOLDER / "loss_study.csv"

@@ -22,7 +22,8 @@ from torch.nn import functional as F
 from benchmarks.results import FOLDER, machine
 from utils.dataset import resample, to_unit_range
 from utils.dicom import read_series
-from utils.predict import load_model, logits_of, segment
+from utils.inference import logits_of, segment
+from utils.predict import load_model
 from utils.workspace import REPOSITORY, write_json
 
 TURNS = 3

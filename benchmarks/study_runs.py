@@ -9,13 +9,11 @@ from tqdm.auto import tqdm
 
 from benchmarks.loss_study import SEEDS
 from utils import study_plan
+from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import SliceDataset, split_cases
+from utils.inference import segment
 from utils.loss_study import scores_of
-from utils.masks import load_masks
-from utils.pairing import create_paired_data
-from utils.predict import segment
 from utils.trainer import Trainer
-from utils.volumes import load_cases
 
 
 def compute_as_the_study():

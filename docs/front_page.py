@@ -13,9 +13,8 @@ import pandas as pd
 from PIL import Image
 
 from benchmarks.results import FOLDER as BENCHMARKS
-from utils.masks import load_masks
+from utils.cases import load_cases, load_masks
 from utils.viewer import animation
-from utils.volumes import load_cases
 from utils.workspace import REPOSITORY, derived_folder, figures_folder, shown, write_json
 
 FOLDER = REPOSITORY / "figures" / "readme"

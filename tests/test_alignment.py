@@ -5,10 +5,9 @@ import pytest
 from dicom_factory import set_pixels, write_series
 
 from utils.alignment import check_case, check_cases, correct, main, require_aligned, write_verdicts
+from utils.cases import load_cases, load_masks
 from utils.errors import InputError
-from utils.masks import load_masks
 from utils.placement import lung_contrast
-from utils.volumes import load_cases
 
 
 def test_contrast_by_hand():

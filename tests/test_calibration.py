@@ -6,13 +6,9 @@ import torch
 from torch import nn
 from torchmetrics.functional.classification import binary_calibration_error
 
-from utils.calibration import (
-    dropout_uncertainty,
-    expected_calibration_error,
-    reliability,
-    slice_probabilities,
-)
+from utils.calibration import dropout_uncertainty, expected_calibration_error, reliability
 from utils.errors import InputError
+from utils.inference import slice_probabilities
 from utils.settings import Settings
 
 SETTINGS = Settings(image_size=16, window=(-1000.0, 0.0))

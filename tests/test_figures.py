@@ -12,6 +12,7 @@ import pytest
 
 from utils import figures, plots
 from utils.evaluation import slice_metrics
+from utils.report.numbers import as_tex, latex_name, save_numbers, write_numbers_tex
 
 
 def test_a_figure_is_saved_twice_and_always_the_same(empty_dataset, tmp_path):
@@ -20,7 +21,7 @@ def test_a_figure_is_saved_twice_and_always_the_same(empty_dataset, tmp_path):
     for _ in range(2):
         figure, axes = figures.new_figure()
         axes[0, 0].plot([0, 1], [0, 1])
-        figures.save(figure, "line", empty_dataset)
+        figures.save_figure(figure, "line", empty_dataset)
         contents.append(
             [(tmp_path / f"figures/mini/line{s}").read_bytes() for s in (".pdf", ".png")]
         )
@@ -30,7 +31,7 @@ def test_a_figure_is_saved_twice_and_always_the_same(empty_dataset, tmp_path):
 
 def test_numbers_for_latex(empty_dataset, tmp_path):
     numbers = {"data set": "a_b & c", "test": {"dsc": {"mean": 0.98765}, "slices": 12}}
-    figures.save_numbers(empty_dataset, numbers)
+    save_numbers(empty_dataset, numbers)
     folder = tmp_path / "figures/mini"
     assert json.loads((folder / "metrics.json").read_text()) == numbers
     tex = (folder / "numbers.tex").read_text()
@@ -51,20 +52,20 @@ def test_numbers_for_latex(empty_dataset, tmp_path):
     ],
 )
 def test_large_numbers_lose_their_decimals(value, printed):
-    assert figures.as_tex(value) == printed
+    assert as_tex(value) == printed
 
 
 def test_numbers_follow_the_json(empty_dataset, tmp_path):
-    figures.save_numbers(empty_dataset, {"dsc": 0.5})
+    save_numbers(empty_dataset, {"dsc": 0.5})
     folder = tmp_path / "figures/mini"
     (folder / "metrics.json").write_text('{"dsc": 0.25}')
-    figures.write_numbers_tex(folder)
+    write_numbers_tex(folder)
     assert "{0.250}" in (folder / "numbers.tex").read_text()
 
 
 def test_a_name_becomes_a_key():
-    assert figures.key("0.7 BCE + 0.3 Dice, 1310 px") == "0_7_bce_0_3_dice_1310_px"
-    assert figures.key("couch: there (0) or not (1)") == "couch_there_0_or_not_1"
+    assert latex_name("0.7 BCE + 0.3 Dice, 1310 px") == "0_7_bce_0_3_dice_1310_px"
+    assert latex_name("couch: there (0) or not (1)") == "couch_there_0_or_not_1"
 
 
 def test_histograms_show_every_slice_of_their_part():

@@ -4,7 +4,7 @@ import ast
 import json
 import re
 
-from utils import report
+from utils.report import build as report
 from utils.workspace import REPOSITORY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("0*.ipynb"))
@@ -12,18 +12,18 @@ LIST = (REPOSITORY / "figures" / "README.md").read_text()
 
 
 def calls(notebook, function):
-    """Calls of `figures.<function>` in a notebook's code, as syntax trees."""
+    """Calls of a room's function, such as `report.save_numbers`, in a notebook's code, as trees."""
     for cell in json.loads(notebook.read_text())["cells"]:
         if cell["cell_type"] == "code":
             for node in ast.walk(ast.parse("".join(cell["source"]))):
-                if isinstance(node, ast.Call) and ast.unparse(node.func) == f"figures.{function}":
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == function:
                     yield node
 
 
 def saved():
     """(notebook, figure, parameter that names the data set) of every figure that is saved."""
     for notebook in NOTEBOOKS:
-        for call in calls(notebook, "save"):
+        for call in calls(notebook, "figures.save_figure"):
             _, name, dataset = call.args
             assert isinstance(name, ast.Constant), f"{notebook.name}: {ast.unparse(call)}"
             yield notebook.name, name.value, ast.unparse(dataset)
@@ -53,7 +53,7 @@ def test_every_exported_study_is_known_to_the_report_and_listed():
     """Its numbers are held against their runs by notebook, and its file is named in the list."""
     exported = {}
     for notebook in NOTEBOOKS:
-        for call in calls(notebook, "save_numbers"):
+        for call in calls(notebook, "report.save_numbers"):
             study = {word.arg: word.value.value for word in call.keywords}.get("study", "metrics")
             exported[study] = notebook.name[:2]
     assert exported == report.NOTEBOOKS

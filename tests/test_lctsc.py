@@ -9,10 +9,8 @@ from lctsc_archive import EXPECTED, Archive, box
 from rtstruct_factory import write_rtstruct
 
 from utils import lctsc, lctsc_index
+from utils.cases import create_paired_data, load_cases, load_masks
 from utils.errors import InputError
-from utils.masks import load_masks
-from utils.pairing import create_paired_data
-from utils.volumes import load_cases
 
 ORDER = ["LCTSC-Train-S1-001", "LCTSC-Train-S2-001", "LCTSC-Train-S1-002", "LCTSC-Test-S1-101"]
 

@@ -5,8 +5,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from utils.cases import load_masks
 from utils.errors import InputError
-from utils.masks import load_mask, load_masks
+from utils.masks import load_mask
 
 MASK = np.zeros((3, 4, 5), np.uint8)
 MASK[1, 2:, 1:4] = 1

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from utils.cases import create_paired_data
 from utils.errors import InputError
-from utils.pairing import create_paired_data
 
 
 def volume(shape):

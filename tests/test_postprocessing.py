@@ -6,10 +6,10 @@ import pytest
 from utils.airway import airway
 from utils.baseline import threshold_lungs
 from utils.body import body_mask
+from utils.evaluation import step_gains
 from utils.postprocessing import (
     STEPS,
     fill_small_holes,
-    gains,
     keep_large_pieces,
     postprocess,
     without_outside,
@@ -151,7 +151,7 @@ def test_all_steps_and_what_each_brings(chest):
     network = truth | windpipe
     network[35:38, 10:14, 10:14] = True  # a lung in the air above the shoulder
     truth = truth.astype(np.uint8)
-    table = gains(network.astype(np.uint8), hu, truth, SPACING).set_index("after")
+    table = step_gains(network.astype(np.uint8), hu, truth, SPACING).set_index("after")
     assert list(table.index) == ["network alone", *STEPS]
     assert table["hallucinated_slices"].tolist() == [10, 3, 0, 0, 0, 0]
     assert table["dsc_3d"].is_monotonic_increasing and table["dsc_3d"].iloc[-1] == 1

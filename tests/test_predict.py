@@ -17,12 +17,12 @@ from dicom_factory import write_series
 from matplotlib import pyplot as plt
 from torch import nn
 
-from utils import predict
+from utils import inference, predict
 from utils.dicom import read_series
 from utils.errors import InputError
+from utils.inference import segment, segment_cases
 from utils.masks import load_mask
 from utils.phantom import small_patient, write_case
-from utils.predict import segment, segment_cases
 from utils.seg_reader import seg_masks
 from utils.settings import Settings, to_json
 from utils.unet import build_unet
@@ -95,8 +95,8 @@ class LeftHalf(Threshold):
 
 def test_a_network_trained_on_mirrored_slices_is_asked_twice(scan):
     images = torch.zeros(1, 1, 4, 4)
-    once = predict.logits_of(LeftHalf(), images, SETTINGS)
-    twice = predict.logits_of(LeftHalf(), images, Settings(flip_columns=True))
+    once = inference.logits_of(LeftHalf(), images, SETTINGS)
+    twice = inference.logits_of(LeftHalf(), images, Settings(flip_columns=True))
     assert once[0, 0, 0].tolist() == [3, 3, -1, -1] and (twice == 1).all()
 
 

@@ -7,8 +7,10 @@ import shutil
 
 import pytest
 
-from utils import figures, report, robustness, study_plan
+from utils import robustness, study_plan
 from utils.errors import InputError
+from utils.report import build as report
+from utils.report.numbers import latex_name
 
 RUN = "model.safetensors"
 
@@ -144,13 +146,13 @@ def test_every_citation_is_of_an_entry_and_every_entry_is_cited():
 def test_every_loss_of_the_study_has_its_row():
     text = (report.SOURCES / "sections/losses.tex").read_text()
     rows = re.findall(r"^ *\\lossrow\{(\w+)\}", text, re.M)
-    assert sorted(rows) == sorted(map(figures.key, study_plan.LOSSES))
+    assert sorted(rows) == sorted(map(latex_name, study_plan.LOSSES))
 
 
 def test_every_trouble_has_its_row():
     text = (report.SOURCES / "sections/robustness.tex").read_text()
     rows = re.findall(r"^ *\\troublerow\{(\w+)\}", text, re.M)
-    assert sorted(rows) == sorted(map(figures.key, robustness.TROUBLES))
+    assert sorted(rows) == sorted(map(latex_name, robustness.TROUBLES))
 
 
 def test_faults_of_a_log_are_found_also_where_latex_breaks_the_line():

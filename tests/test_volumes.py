@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from dicom_factory import expected_hu, set_pixels, write_series
 
-from utils import volumes
+from utils import cases
+from utils import cases as volumes
+from utils.cases import case_names, load_cases
 from utils.errors import InputError
-from utils.volumes import case_names, load_cases
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def bent_affine(array, facts):
 
 def older_format(array, facts):
     content = json.loads(facts.read_text())
-    content["format"] = volumes.FORMAT - 1
+    content["format"] = cases.FORMAT - 1
     facts.write_text(json.dumps(content))
 
 

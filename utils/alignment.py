@@ -11,11 +11,9 @@ import numpy as np
 from scipy import ndimage
 from tqdm.auto import tqdm
 
+from utils.cases import create_paired_data, load_cases, load_masks
 from utils.errors import InputError
-from utils.masks import load_masks
-from utils.pairing import create_paired_data
 from utils.placement import best_placements
-from utils.volumes import load_cases
 from utils.workspace import derived_folder, shown, write_json
 
 # Moved to where they fit best, the masks of real patients and phantoms reach 0.90 and more on their

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from utils.errors import InputError
-from utils.predict import slice_logits
+from utils.inference import slice_probabilities
 
 
 def reliability(probabilities, truth, bins=10):
@@ -47,15 +47,6 @@ def expected_calibration_error(curve):
         return float("nan")
     gap = (filled["frequency"] - filled["confidence"]).abs()
     return float(np.average(gap, weights=filled["pixels"]))
-
-
-@torch.inference_mode()
-def slice_probabilities(model, hu, settings):
-    """Probability of lung at every pixel of some slices; float32, shape of `hu`.
-
-    hu : int16 [n, rows, cols]. The model's mode (dropout on or off) is left as it is.
-    """
-    return torch.sigmoid(slice_logits(model, hu, settings)).cpu().numpy()
 
 
 def dropout_uncertainty(model, hu, settings, passes=16, seed=2024):

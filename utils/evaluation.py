@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from utils.overlap import dsc, pixel_scores, scaled_threshold
+from utils.postprocessing import STEPS
 from utils.workspace import dataset_folder, written_whole
 
 # Thresholds of the first report, in pixels of a 512 x 512 slice: 0.5 % and 0.008 % of it
@@ -76,6 +77,23 @@ def patient_metrics(slices):
             }
         )
     return pd.DataFrame(rows)
+
+
+def step_gains(mask, hu, truth, spacing):
+    """Scores of one patient before and after each step, as a table.
+
+    Columns are those of `patient_metrics`, one row for "network alone" and one after
+    each step of `postprocessing.STEPS`, in their order.
+    """
+    stages, mask = {"network alone": mask > 0}, mask > 0
+    for name, step in STEPS.items():
+        mask = step(mask, hu, spacing)
+        stages[name] = mask
+    tables = [
+        patient_metrics(slice_metrics(stage.astype(np.uint8), truth).assign(case=name, split=""))
+        for name, stage in stages.items()
+    ]
+    return pd.concat(tables).drop(columns="split").rename(columns={"case": "after"})
 
 
 def write_tables(run_folder, slices, patients):

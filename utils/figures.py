@@ -1,14 +1,9 @@
-"""One style and one `save` for every figure, and the numbers that the report prints."""
-
-import json
-import re
-import sys
-from pathlib import Path
+"""One style and one `save_figure` for every figure."""
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from utils.workspace import figures_folder, shown, write_json, written_whole
+from utils.workspace import figures_folder, shown, written_whole
 
 TEXT_WIDTH = 6.3  # inches: the report's text block (160 mm), so that no figure is rescaled
 
@@ -47,7 +42,7 @@ def use_style():
     )
 
 
-def save(figure, name, dataset):
+def save_figure(figure, name, dataset):
     """Export a figure as `<name>.pdf` for the report and `<name>.png` for the web.
 
     Files go to `figures/<dataset>/`, whole or not at all, without a date inside: the same
@@ -60,82 +55,6 @@ def save(figure, name, dataset):
     print(f"saved {shown(folder)}/{name}.pdf and .png")
 
 
-def save_numbers(dataset, numbers, study=None):
-    """Write `metrics.json`, or `<study>.json` for a further study, and from all `numbers.tex`.
-
-    numbers : nested dict whose leaves are numbers or texts. Integers and `settings` are printed
-    as they are, other numbers as `as_tex` says.
-
-    `runs` and `figures` are held against each other by `make report`: lists of the runs that the
-    numbers come from (patterns below `data/<name>/derived/runs`), and of the figures saved beside
-    them that show the same runs.
-    """
-    folder = figures_folder(dataset)
-    file = folder / f"{study or 'metrics'}.json"
-    write_json(file, numbers)
-    write_numbers_tex(folder)
-    print(f"saved {shown(file)} and numbers.tex")
-
-
-def write_numbers_tex(folder):
-    r"""Turn the JSON files of a figures folder into `numbers.tex`.
-
-    Each leaf becomes one LaTeX name, its path joined by dots, that the report prints by
-    `\result{test.dsc_3d.mean}`, or `\result{loss_study.bce.mean}` for `loss_study.json`; a name
-    that does not exist stops the build. `\ifresult{name}{text}` prints the text if it exists, also
-    when the text is a row of a table. A report may read several folders.
-    """
-    lines = [
-        "% Made from the .json files here by `python -m utils.figures FOLDER`; do not edit.",
-        r"\providecommand{\result}[1]{\ifcsname result:#1\endcsname\csname result:#1\endcsname"
-        r"\else\PackageError{results}{No number is called '#1' in the exported .json}{}\fi}",
-        r"\providecommand{\resultprinted}[1]{#1}\providecommand{\resultleftout}[1]{}",
-        r"\providecommand{\ifresult}[1]{\ifcsname result:#1\endcsname"
-        r"\expandafter\resultprinted\else\expandafter\resultleftout\fi}",
-    ]
-    for file in sorted(folder.glob("*.json")):
-        prefix = () if file.stem == "metrics" else (file.stem,)
-        for name, value in flatten(json.loads(file.read_text()), prefix):
-            text = as_tex(value, chosen=name.startswith("settings."))
-            lines.append(rf"\expandafter\def\csname result:{name}\endcsname{{{text}}}")
-    with written_whole(folder / "numbers.tex") as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
-
-
-def key(name):
-    """A name as one part of a LaTeX name: "0.7 BCE + 0.3 Dice" gives "0_7_bce_0_3_dice"."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-
-
-def flatten(tree, path=()):
-    """Leaves of a nested dict as (dotted path, value)."""
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from flatten(value, (*path, name))
-        else:
-            yield ".".join((*path, name)), value
-
-
-def as_tex(value, chosen=False):
-    """A number or text as LaTeX prints it; special characters of texts are escaped.
-
-    Three decimals, one from 10 on, none from 100 on. A number that was chosen and not measured
-    is printed as short as it is.
-    """
-    if isinstance(value, float) and chosen:
-        value = f"{value:g}"
-    elif isinstance(value, float):
-        digits = 3 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-        value = f"{value:.{digits}f}"
-    special = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}"}
-    special |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(character, character) for character in str(value))
-
-
 def new_figure(rows=1, cols=1, height=2.2, **options):
     """A figure as wide as the report's text; height in inches for the whole of it."""
     return plt.subplots(rows, cols, figsize=(TEXT_WIDTH, height), squeeze=False, **options)
-
-
-if __name__ == "__main__":  # `make report` does this, so that the PDF follows metrics.json
-    write_numbers_tex(Path(sys.argv[1]))

@@ -16,7 +16,7 @@ from utils import training
 from utils.dataset import SliceDataset
 from utils.errors import InputError
 from utils.evaluation import patient_metrics, slice_metrics
-from utils.predict import segment
+from utils.inference import segment
 from utils.statistics import bootstrap_interval, interval_text, paired_gain
 from utils.study_plan import SMALL
 from utils.workspace import REPOSITORY

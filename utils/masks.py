@@ -5,10 +5,8 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from utils.errors import InputError
-from utils.workspace import dataset_folder
 
 # Bytes once unpacked: 800 slices of 1024², 3200 of 512². A file that promises more is damaged or
 # hostile: a hundred kilobytes of zip can hold gigabytes of zeros
@@ -90,26 +88,3 @@ def _read_binary(member, shape, dtype):
     if member.read(1):  # the end, where zipfile holds the checksum against what was read
         raise InputError("`masks` goes on after its last voxel; write the mask again")
     return mask
-
-
-def load_masks(dataset):
-    """Read every `Segmentations/<case>_seg.npz` of a data set: name of case -> uint8 mask.
-
-    Raises one InputError that lists everything wrong with any of them.
-    """
-    folder = dataset_folder(dataset) / "Segmentations"
-    files = sorted(folder.glob("*_seg.npz")) if folder.is_dir() else []
-    if not files:
-        raise InputError(
-            f"{dataset}: no masks found; expected files such as Segmentations/Case_000_seg.npz, "
-            "each with an array `masks`."
-        )
-    masks, problems = {}, []
-    for file in tqdm(files, desc="masks", unit="case"):
-        try:
-            masks[file.name.removesuffix("_seg.npz")] = load_mask(file)
-        except InputError as error:
-            problems.append(str(error))
-    if problems:
-        raise InputError(" ".join(problems))
-    return masks

@@ -1,16 +1,14 @@
 """What anatomy knows that a network looking at single slices does not.
 
 Lungs are large, connected through the slices, and solid; the windpipe is not part of them. Each
-step is a function of its own, so that `gains` can tell what each brings.
+step is a function of its own, so that `evaluation.step_gains` can tell what each brings.
 """
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage
 
 from utils.airway import airway
 from utils.body import ACROSS, WITHIN_SLICE, surrounded
-from utils.evaluation import patient_metrics, slice_metrics
 from utils.lungs import TOUCHING, bounding_box
 
 LEAST_ML = 20.0  # a lung that collapsed to a rest is larger; gas in the bowel mostly is not
@@ -107,27 +105,10 @@ STEPS = {
 def postprocess(mask, hu, spacing):
     """All steps, in the order of `STEPS`.
 
-    mask : 0/1 [slices, rows, cols], as `predict.segment` returns it; hu : int16, same shape;
+    mask : 0/1 [slices, rows, cols], as `inference.segment` returns it; hu : int16, same shape;
     spacing : (slice, row, col) mm. Returns uint8 0/1.
     """
     mask = mask > 0
     for step in STEPS.values():
         mask = step(mask, hu, spacing)
     return mask.astype(np.uint8)
-
-
-def gains(mask, hu, truth, spacing):
-    """Scores of one patient before and after each step, as a table.
-
-    Columns are those of `evaluation.patient_metrics`, one row for "network alone" and one after
-    each step of `STEPS`, in their order.
-    """
-    stages, mask = {"network alone": mask > 0}, mask > 0
-    for name, step in STEPS.items():
-        mask = step(mask, hu, spacing)
-        stages[name] = mask
-    tables = [
-        patient_metrics(slice_metrics(stage.astype(np.uint8), truth).assign(case=name, split=""))
-        for name, stage in stages.items()
-    ]
-    return pd.concat(tables).drop(columns="split").rename(columns={"case": "after"})

@@ -8,8 +8,8 @@ from tqdm.auto import tqdm
 
 from utils import degradations
 from utils.body import alone
+from utils.inference import segment
 from utils.overlap import dsc
-from utils.predict import segment
 from utils.statistics import bootstrap_interval, interval_numbers
 
 # trouble -> severities, the first of them harmless

@@ -26,12 +26,11 @@ from tqdm.auto import tqdm
 
 from utils import tomography, xray
 from utils.body import alone
+from utils.cases import load_cases, load_masks
 from utils.errors import InputError
-from utils.masks import load_masks
 from utils.phantom import PATIENTS, hila
 from utils.phantom_body import Body
 from utils.phantom_scanner import pulmonary_vessels
-from utils.volumes import load_cases
 from utils.workspace import shown, workspace, write_json
 
 VERSION = 2  # raise it with every change of the pictures: old sets are then made anew

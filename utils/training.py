@@ -12,16 +12,14 @@ import zlib
 import pandas as pd
 
 from utils import alignment, checkpoint
+from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import SliceDataset, Split, split_cases
 from utils.devices import best_device
 from utils.distributed import first_process_first, process_group, wait_for_all, world
 from utils.errors import InputError
-from utils.masks import load_masks
-from utils.pairing import create_paired_data
 from utils.settings import from_json, preset, to_json
 from utils.trainer import Trainer, blindness, describe_epoch
 from utils.unet import build_unet
-from utils.volumes import load_cases
 from utils.weights import load_weights, made_from, save_weights
 from utils.workspace import derived_folder, shown, write_json, written_whole
 

@@ -2,7 +2,9 @@
 
 import re
 
-from utils import figures, loss_study, report, robustness
+from utils import loss_study, robustness
+from utils.report import build as report
+from utils.report.numbers import latex_name
 
 BETWEEN = {"mean": 0.5, "low": 0.25, "high": 0.75}
 NOISE = (
@@ -40,7 +42,7 @@ def ct():
         )
         rows = {f"at_{severity}": {"severity": severity, **networks} for severity in severities}
         worst = rows[f"at_{severities[-1]}"]
-        study[figures.key(name)] = {"label": name, "worst": worst, **rows}
+        study[latex_name(name)] = {"label": name, "worst": worst, **rows}
     return study | {"size": 64, "patients": 2}
 
 
@@ -49,7 +51,7 @@ def noise():
     study = {"runs": ["06_*"], "figures": ["seed004_noise", "seed004_training_size"]}
     study |= {"kind": "synthetic", "sigma": 5000, "kept": 32}
     study |= {name: {"pictures": 5, **BETWEEN} for name in ("fewest", "most")}
-    return study | {figures.key(name): BETWEEN for name in NOISE}
+    return study | {latex_name(name): BETWEEN for name in NOISE}
 
 
 def pictures(run, figure, **scores):

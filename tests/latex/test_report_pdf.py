@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from utils import evaluation, figures, report
+from utils import evaluation, figures
 from utils.errors import InputError
+from utils.report import build as report
+from utils.report.numbers import save_numbers
 from utils.settings import preset
 from utils.statistics import nested_intervals
 
@@ -44,8 +46,8 @@ def exported(tmp_path, monkeypatch):
     rows = product(("threshold", "network", "postprocessed"), ("both", "right", "left"))
     challenge = pd.DataFrame([{"method": method, "lung": lung, **scores} for method, lung in rows])
     numbers["challenge"] = nested_intervals(challenge, ["method", "lung"], list(scores))
-    figures.save_numbers("phantom", numbers)
-    figures.save(figures.new_figure()[0], "figure1_training", "phantom")
+    save_numbers("phantom", numbers)
+    figures.save_figure(figures.new_figure()[0], "figure1_training", "phantom")
     plt.close("all")
     for name in report.used_figures():
         if name.startswith("figure"):
@@ -69,7 +71,7 @@ def studied(exported):
         for study, numbers in studies.items():
             for name in numbers["figures"]:
                 copy_empty_figure(dataset, name)
-            figures.save_numbers(dataset, {"dataset": dataset, **numbers}, study)
+            save_numbers(dataset, {"dataset": dataset, **numbers}, study)
     return exported
 
 

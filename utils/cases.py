@@ -1,4 +1,4 @@
-"""The cases of a data set as volumes: read once, then memory-mapped from a cache."""
+"""The cases of a data set: volumes (read once, then from a cache), masks, and both joined."""
 
 import hashlib
 import json
@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 from utils.dicom import Volume, read_series
 from utils.dicom_files import list_names
 from utils.errors import InputError
+from utils.masks import load_mask
 from utils.workspace import dataset_folder, derived_folder, written_whole
 
 FORMAT = 1  # raise it when the loader's result changes, so that old caches are read again
@@ -53,6 +54,49 @@ def load_cases(dataset, cases=None):
     if problems:
         raise InputError(problems[0])
     return volumes
+
+
+def load_masks(dataset):
+    """Read every `Segmentations/<case>_seg.npz` of a data set: name of case -> uint8 mask.
+
+    Raises one InputError that lists everything wrong with any of them.
+    """
+    folder = dataset_folder(dataset) / "Segmentations"
+    files = sorted(folder.glob("*_seg.npz")) if folder.is_dir() else []
+    if not files:
+        raise InputError(
+            f"{dataset}: no masks found; expected files such as Segmentations/Case_000_seg.npz, "
+            "each with an array `masks`."
+        )
+    masks, problems = {}, []
+    for file in tqdm(files, desc="masks", unit="case"):
+        try:
+            masks[file.name.removesuffix("_seg.npz")] = load_mask(file)
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError(" ".join(problems))
+    return masks
+
+
+def create_paired_data(volumes, masks):
+    """Join images and masks by case: name -> (HU [slices, rows, cols], mask, same shape).
+
+    volumes : name -> Volume. masks : name -> uint8 array. Raises InputError that lists every
+    image without mask, mask without image and pair of different shapes.
+    """
+    problems = [f"{name} has an image but no mask" for name in sorted(set(volumes) - set(masks))]
+    problems += [f"{name} has a mask but no image" for name in sorted(set(masks) - set(volumes))]
+    for name in sorted(set(volumes) & set(masks)):
+        image_shape, mask_shape = volumes[name].hu.shape, masks[name].shape
+        if image_shape != mask_shape:
+            problems.append(f"{name}: image {image_shape} but mask {mask_shape}")
+    if problems:
+        raise InputError(
+            "Images and masks do not pair: " + "; ".join(problems) + ". Mend the data set's "
+            "folders Images/ and Segmentations/ and start again; nothing was written."
+        )
+    return {name: (volumes[name].hu, masks[name]) for name in sorted(volumes)}
 
 
 def _load_case(source, name, cache):

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from utils.errors import InputError
-from utils.figures import write_numbers_tex
+from utils.report.numbers import write_numbers_tex
 from utils.synthetic_images import SETS
 from utils.workspace import REPOSITORY, figures_folder, shown, workspace
 
@@ -188,7 +188,3 @@ def main(arguments=None):
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

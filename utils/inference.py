@@ -1,0 +1,95 @@
+"""A trained network on whole volumes: logits, probabilities and masks on the scan's own grid."""
+
+import zipfile
+import zlib
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from utils.body import alone
+from utils.dataset import resample, to_unit_range
+from utils.workspace import written_whole
+
+
+@torch.inference_mode()
+def segment(model, hu, settings, batch_size=16):
+    """Segment the lungs of one volume.
+
+    hu : int16 [slices, rows, cols], Hounsfield units; may be memory-mapped, as only a batch of
+    slices is read at a time. Returns a uint8 mask 0/1 of the same shape: where `slice_logits`
+    are above 0.
+    """
+    mask = np.empty(hu.shape, np.uint8)
+    hu = alone(hu) if settings.body_only else hu
+    for start in range(0, len(hu), batch_size):
+        batch = slice(start, start + batch_size)
+        mask[batch] = (slice_logits(model, hu[batch], settings) > 0).cpu().numpy()
+    return mask
+
+
+def slice_logits(model, hu, settings):
+    """Logits of some slices on the scan's own grid; float32 tensor, shape of `hu`.
+
+    hu : int16 [n, rows, cols], Hounsfield units. Slices are resampled to the size on which the
+    model was trained, and its logits are brought back by bilinear interpolation *before* they
+    are thresholded: so the outline is finer than the network's own pixels.
+    """
+    slices = resample(torch.from_numpy(np.array(hu)), settings.image_size)
+    images = to_unit_range(slices, settings.window)[:, None]
+    images = images.to(next(model.parameters()).device, memory_format=torch.channels_last)
+    logits = logits_of(model, images, settings)
+    return F.interpolate(logits, size=hu.shape[1:], mode="bilinear", align_corners=False)[:, 0]
+
+
+def logits_of(model, images, settings):
+    """Logits of a batch, float32; [n, 1, h, w] -> [n, 1, h, w].
+
+    A network that was trained on mirrored slices is asked for the mirrored slice too, and the
+    mean of both answers is taken: chance errors of the two differ, the lungs are the same.
+    """
+    logits = model(images).float()
+    if settings.flip_columns:
+        logits = (logits + model(images.flip(3)).float().flip(3)) / 2
+    return logits
+
+
+@torch.inference_mode()
+def slice_probabilities(model, hu, settings):
+    """Probability of lung at every pixel of some slices; float32, shape of `hu`.
+
+    hu : int16 [n, rows, cols]. The model's mode (dropout on or off) is left as it is.
+    """
+    return torch.sigmoid(slice_logits(model, hu, settings)).cpu().numpy()
+
+
+def segment_cases(model, pairs, settings, run_folder):
+    """Segment every case of `create_paired_data`; name -> uint8 mask.
+
+    Masks are kept in `predictions/` of the run's folder. One is taken from there only if it
+    was made by the same weights from the same voxels, which two checksums tell.
+    """
+    weights = zlib.crc32((run_folder / "model.safetensors").read_bytes())
+    predictions = {}
+    for name, (hu, _) in tqdm(pairs.items(), desc="segmenting", unit="case"):
+        file = run_folder / "predictions" / f"{name}.npz"
+        made_from = np.array([weights, zlib.crc32(np.ascontiguousarray(hu))], np.uint32)
+        mask = _kept_prediction(file, made_from)
+        if mask is None:
+            mask = segment(model, hu, settings)
+            with written_whole(file) as temporary:
+                np.savez_compressed(temporary, masks=mask, made_from=made_from)
+        predictions[name] = mask
+    return predictions
+
+
+def _kept_prediction(file, made_from):
+    """The mask in a predictions file; None when it is absent, damaged or of another origin."""
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            if np.array_equal(archive["made_from"], made_from):
+                return archive["masks"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        pass
+    return None
