@@ -95,11 +95,14 @@ class SharedBatchNorm(nn.BatchNorm2d):
     """
 
     def forward(self, x):
-        """x [n, c, h, w] -> same shape; outside of training as nn.BatchNorm2d."""
+        """x [n, c, h, w] -> same shape and type; outside of training as nn.BatchNorm2d.
+
+        Statistics are taken in float32, as nn.BatchNorm2d takes them of bfloat16 too.
+        """
         if not self.training:
             return super().forward(x)
         processes = world()[1]
-        variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
+        variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
         whole_mean = SumOverProcesses.apply(mean) / processes
         # variance of the whole: within the shares and between them
         spread = variance + (mean - whole_mean) ** 2
@@ -111,7 +114,7 @@ class SharedBatchNorm(nn.BatchNorm2d):
             self.running_var.lerp_(whole_variance * count / (count - 1), self.momentum)
         scale = self.weight * torch.rsqrt(whole_variance + self.eps)
         shift = self.bias - whole_mean * scale
-        return x * scale[:, None, None] + shift[:, None, None]
+        return (x * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
 
 
 class SumOverProcesses(torch.autograd.Function):
