@@ -31,13 +31,13 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@touch $@
 
 phantom: $(INSTALLED)  ## make the embedded data set (synthetic patients)
-	@$(PY) -m utils.phantom
+	@$(PY) -m utils.datasets.phantom
 
 studies: phantom  ## notebooks 05 to 07: losses, robustness, other kinds of images
 	@$(PY) -m utils.workflow --dataset "$(DATASET)" --preset "$(PRESET)" --studies
 
 data: $(INSTALLED)  ## fetch PATIENTS real patients of the public LCTSC collection into data/lctsc
-	@$(PY) -m utils.lctsc --patients "$(PATIENTS)"
+	@$(PY) -m utils.datasets.lctsc --patients "$(PATIENTS)"
 
 run: $(INSTALLED) $(if $(filter phantom,$(DATASET)),phantom)  ## notebooks 01 to 04 on DATASET
 	@$(PY) -m utils.workflow --dataset "$(DATASET)" --preset "$(PRESET)"
@@ -60,12 +60,12 @@ test-unit: $(INSTALLED)  ## tests of utils
 # In a workspace of its own, so that nothing made earlier can stand in for what the code does now
 test-notebooks: $(INSTALLED)  ## execute notebooks 01 to 04 again and compare their outputs
 	rm -rf build/test/data/phantom/derived build/test/figures
-	$(TESTING) $(PY) -m utils.phantom
+	$(TESTING) $(PY) -m utils.datasets.phantom
 	$(TESTING) $(PY) -m pytest -q -p no:xdist $(NBVAL) notebooks/0[1-4]*.ipynb
 
 test-studies: $(INSTALLED)  ## the same for notebooks 05 to 07
 	rm -rf build/test/data/*/derived build/test/figures
-	$(TESTING) $(PY) -m utils.phantom
+	$(TESTING) $(PY) -m utils.datasets.phantom
 	$(TESTING) $(PY) -m pytest -q -p no:xdist $(NBVAL) notebooks/0[5-7]*.ipynb
 
 test-browser: phantom  ## move the slice viewer in a real browser (needs chromium)
@@ -79,10 +79,10 @@ test-report: $(INSTALLED)  ## build the report from invented numbers (needs LaTe
 	$(PY) -m pytest -q tests/latex
 
 kill: $(INSTALLED)  ## kill training twenty times: every restart must end as an unbroken run
-	$(PY) tests/kill_training.py --kills 20
+	$(PY) tests/builders/kill_training.py --kills 20
 
 fuzz: $(INSTALLED)  ## feed the loader thousands of broken files
-	$(PY) -m tests.fuzz_dicom --seconds 100
+	$(PY) -m tests.fuzz --seconds 100
 
 docs: $(INSTALLED)  ## the docstrings of utils as pages: build/docs/index.html
 	@rm -rf docs/modules

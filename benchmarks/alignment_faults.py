@@ -17,14 +17,14 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from benchmarks.results import machine, publish, table
-from utils.alignment import Verdict, check_case, correct
+from utils.alignment import Verdict, check_case, correct_mask
 from utils.cases import create_paired_data, load_cases, load_masks
-from utils.phantom import make_phantom
+from utils.datasets.phantom import make_phantom
 
 
 def shifted(axis, by):
     """Fault that moves a mask along an axis, and the verdict that names it."""
-    return f"shifted by {by:+d} {axis}", lambda mask: correct(mask, f"shift {axis} by {by}")
+    return f"shifted by {by:+d} {axis}", lambda mask: correct_mask(mask, f"shift {axis} by {by}")
 
 
 # verdict that is due -> the fault
@@ -44,7 +44,7 @@ UNSEEN = """\
 What goes unseen, by design or by nature: a shift of one pixel within the slice, which is what two
 readers differ by and is called aligned; left for right in a chest that is symmetric to the last
 voxel, where both placements fit equally well (a small difference between `best` and `rival` says
-so, and `tests/test_alignment.py` holds the check to it); and a mask that is well placed but badly
+so, and `tests/alignment` holds the check to it); and a mask that is well placed but badly
 drawn, which is a matter of contouring, not of alignment."""
 
 

@@ -4,7 +4,7 @@
     python -m benchmarks.full_job --slices 12 --size 64 --epochs 1 --batches 3 6     anywhere
 
 Slices are synthetic, since speed does not depend on what they show. Times the loop as users run
-it (utils.epoch) and the plain loop of public repositories, over as many steps as are asked for,
+it (utils.training) and the plain loop of public repositories, over as many steps as are asked for,
 and scales to the job. The roofline is what the arithmetic of the convolutions would take at the
 device's peak rate (--peak, TFLOP/s) and what its traffic would take at its memory's (--bandwidth,
 TB/s): the larger of the two is the least time that any implementation needs. Where the rest goes
@@ -24,7 +24,7 @@ from benchmarks.training_peers import Slices, plain
 from benchmarks.training_peers import ours as ours_in_parts
 from benchmarks.training_speed import PARTS, endless, hardware, training_step
 from utils.settings import preset
-from utils.trainer import Trainer
+from utils.training import Trainer
 from utils.unet import UNet
 from utils.workspace import written_whole
 

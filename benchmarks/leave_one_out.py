@@ -18,17 +18,14 @@ import pandas as pd
 from torch.optim.swa_utils import update_bn
 
 from utils import training
+from utils.anatomy import body_midline, postprocess, split_lungs
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import SliceDataset, Split, batches, split_cases
-from utils.evaluation import patient_metrics, slice_metrics
+from utils.evaluation import lung_table, patient_metrics, slice_metrics, with_interval
 from utils.inference import segment
-from utils.lungs import body_midline, split_lungs
-from utils.postprocessing import postprocess
 from utils.predict import WEIGHTS
-from utils.settings import preset, to_json
-from utils.statistics import with_interval
-from utils.surface import lung_table
-from utils.weights import load_weights, save_weights
+from utils.settings import preset, settings_to_json
+from utils.training import load_weights, save_weights
 from utils.workspace import REPOSITORY, written_whole
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "leave_one_out.csv"
@@ -184,7 +181,7 @@ def ship(dataset):
     model, _ = train_and_settle(settings, train_set, names, few, folder, start_from)
     save_weights(WEIGHTS / "model.safetensors", model.state_dict(), "see README.md")
     with written_whole(WEIGHTS / "settings.json") as temporary:
-        temporary.write_text(to_json(settings) + "\n")
+        temporary.write_text(settings_to_json(settings) + "\n")
 
 
 if __name__ == "__main__":

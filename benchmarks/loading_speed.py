@@ -22,9 +22,8 @@ from tqdm.auto import tqdm
 
 from benchmarks.results import machine, publish, table
 from utils.cases import load_cases
+from utils.datasets.phantom import PATIENTS, ct_slice
 from utils.dicom import read_series
-from utils.phantom import PATIENTS
-from utils.phantom_dicom import ct_slice
 
 SLICES, SIDE, ROUNDS = 120, 512, 15
 

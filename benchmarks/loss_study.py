@@ -12,7 +12,7 @@ import datetime
 import pandas as pd
 
 from benchmarks.results import FOLDER, machine
-from utils import loss_study, study_plan
+from utils import studies
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import split_cases
 from utils.workspace import derived_folder, written_whole
@@ -26,13 +26,13 @@ def main():
     pairs = create_paired_data(volumes, load_masks("phantom"))
     split = split_cases(pairs, seed=2024)
     folder = derived_folder("phantom") / "runs" / "loss_study"
-    other = study_plan.other_data(volumes, pairs, split)
-    groups = [(study_plan.LOSSES, pairs, split)]
+    other = studies.other_data(volumes, pairs, split)
+    groups = [(studies.LOSSES, pairs, split)]
     groups += [({name: changes}, data, who) for name, (changes, data, who) in other.items()]
-    groups += [({name: changes}, pairs, split) for name, changes in study_plan.WISHED.items()]
+    groups += [({name: changes}, pairs, split) for name, changes in studies.WISHED.items()]
     parts = []
     for configurations, data, patients in groups:
-        parts.append(loss_study.run_study(configurations, SEEDS, data, patients, folder))
+        parts.append(studies.run_study(configurations, SEEDS, data, patients, folder))
         publish(pd.concat(parts, ignore_index=True), RESULTS, "torch")
 
 

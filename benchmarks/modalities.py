@@ -15,22 +15,24 @@ from tqdm.auto import tqdm
 from benchmarks.loss_study import SEEDS, publish
 from benchmarks.results import FOLDER
 from benchmarks.study_runs import trained
-from utils import image_dataset, images, settings, synthetic_images
-from utils.image_runs import confusion_of
-from utils.label_metrics import iou_of_classes
+from utils import images, settings
+from utils.anatomy import LEFT, RIGHT
+from utils.datasets import synthetic
+from utils.evaluation import iou_of_classes
+from utils.images import confusion_of
 from utils.unet import build_unet
 
 SIZE = 96  # px
 PICTURES = 192  # in an epoch
-LUNGS = {0: 0, images.RIGHT: 1, images.LEFT: 1, 3: 0, 255: 1}  # value in a mask -> class
+LUNGS = {0: 0, RIGHT: 1, LEFT: 1, 3: 0, 255: 1}  # value in a mask -> class
 
 
 def pictures_of(name, patients=None):
     """Equalised pictures of a set, as in notebook 07; of some patients, or of all."""
-    synthetic_images.make_set(name)
+    synthetic.make_set(name)
     pictures = images.load_pictures(name, LUNGS)
     return [
-        image_dataset.equalised(picture)
+        images.equalised(picture)
         for picture in pictures
         if patients is None or images.patient_of(picture.name) in patients
     ]
@@ -43,7 +45,7 @@ def repeated(pictures, count):
 
 def lungs_iou(model, pictures):
     """IoU of the lungs, mean over the pictures of each patient; a Series indexed by patient."""
-    matrices = confusion_of(model, image_dataset.ImageDataset(pictures, SIZE))
+    matrices = confusion_of(model, images.ImageDataset(pictures, SIZE))
     each = pd.Series([iou_of_classes(matrix)[1].item() for matrix in matrices])
     return each.groupby([images.patient_of(picture.name) for picture in pictures]).mean()
 
@@ -51,7 +53,7 @@ def lungs_iou(model, pictures):
 def main():
     torch.set_num_threads(1)
     xrays = pictures_of("synthetic_xrays")
-    split = image_dataset.split_by_patient([p.name for p in xrays], 1 / 3, seed=2024)
+    split = images.split_by_patient([p.name for p in xrays], 1 / 3, seed=2024)
     learn, choose = (
         [p for p in xrays if p.name in part] for part in (split.train, split.validation)
     )
@@ -63,7 +65,7 @@ def main():
     }
     rows = []
     for name, pictures in sets.items():
-        data = [image_dataset.ImageDataset(part, SIZE) for part in (pictures, choose)]
+        data = [images.ImageDataset(part, SIZE) for part in (pictures, choose)]
         for seed in tqdm(SEEDS, desc=name, unit="run"):
             hyper = settings.preset(
                 "quick",

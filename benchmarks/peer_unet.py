@@ -15,7 +15,7 @@ from monai.networks.nets import BasicUNet
 from benchmarks.loss_study import publish
 from benchmarks.results import FOLDER
 from benchmarks.study_runs import compute_as_the_study, phantom_sets, runs_of
-from utils import study_plan
+from utils import studies
 
 RESULTS = FOLDER / "peer_unet.csv"
 LOSSES = ("adaptive", "0.5 BCE + 0.5 Dice")
@@ -33,7 +33,7 @@ def main():
     compute_as_the_study()
     data, rows = phantom_sets(), []
     for loss in LOSSES:
-        settings = dataclasses.replace(study_plan.SMALL, **study_plan.FULL[loss])
+        settings = dataclasses.replace(studies.SMALL, **studies.FULL[loss])
         rows.append(runs_of(f"MONAI BasicUNet, {loss}", settings, basic_unet, *data))
         publish(pd.concat(rows), RESULTS, "torch", "monai")
 

@@ -20,9 +20,9 @@ from tqdm.auto import tqdm
 from benchmarks.loss_study import SEEDS, publish
 from benchmarks.peer_unet import RESULTS, basic_unet
 from benchmarks.study_runs import compute_as_the_study, phantom_sets, trained
-from utils import study_plan
+from utils import studies
 from utils.dataset import to_unit_range
-from utils.loss_study import published, scores_of
+from utils.studies import published_table, scores_of
 
 NAME = "MONAI BasicUNet in 3-D, 0.5 BCE + 0.5 Dice"
 DEPTH = 16  # slices; five levels halve it four times
@@ -91,13 +91,13 @@ def main():
     rows = []
     slabs = Slabs(learn, step=6)  # about as many as there are batches of slices
     for seed in tqdm(SEEDS, desc=NAME, unit="run"):
-        settings = dataclasses.replace(study_plan.SMALL, seed=seed, batch_size=1)
+        settings = dataclasses.replace(studies.SMALL, seed=seed, batch_size=1)
         model = trained(settings, slabs, Slabs(choose, step=STRIDE), Folded)
         masks = {
             name: segment(model, choose, name, pairs[name][0].shape) for name in split.validation
         }
         rows.append(scores_of(NAME, seed, masks, pairs))
-    slices = published("peer_unet")[0]
+    slices = published_table("peer_unet")[0]
     publish(pd.concat([slices[slices["loss"] != NAME], *rows]), RESULTS, "torch", "monai")
 
 

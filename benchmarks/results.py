@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent / "results"
 
 def machine(*packages):
     """One line: processor, cores, Python and the versions of packages that are installed."""
-    facts = [f"{_processor()}, {os.cpu_count()} cores", f"Python {platform.python_version()}"]
+    facts = [f"{processor()}, {os.cpu_count()} cores", f"Python {platform.python_version()}"]
     for package in packages:
         try:
             facts.append(f"{package} {version(package)}")
@@ -21,7 +21,7 @@ def machine(*packages):
     return "; ".join(facts)
 
 
-def _processor():
+def processor():
     """Name of the processor, as the operating system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

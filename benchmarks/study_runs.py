@@ -8,12 +8,12 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmarks.loss_study import SEEDS
-from utils import study_plan
+from utils import studies
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import SliceDataset, split_cases
 from utils.inference import segment
-from utils.loss_study import scores_of
-from utils.trainer import Trainer
+from utils.studies import scores_of
+from utils.training import Trainer
 
 
 def compute_as_the_study():
@@ -25,7 +25,7 @@ def compute_as_the_study():
 def phantom_sets():
     """Pairs and split of the phantom, its training and its validation slices."""
     pairs = create_paired_data(load_cases("phantom"), load_masks("phantom"))
-    split, base = split_cases(pairs, seed=2024), study_plan.SMALL
+    split, base = split_cases(pairs, seed=2024), studies.SMALL
     sets = [
         SliceDataset(pairs, names, base.image_size, base.window)
         for names in (split.train, split.validation)
@@ -35,7 +35,7 @@ def phantom_sets():
 
 def trained(settings, train_set, validation_set, build):
     """A network in evaluation mode, trained by `Trainer` in the place of our U-Net."""
-    with mock.patch("utils.trainer.build_unet", build):
+    with mock.patch("utils.training.loop.build_unet", build):
         run = Trainer(settings, train_set, validation_set)
     while not run.is_over():
         run.run_epoch()

@@ -3,7 +3,7 @@
     python -m benchmarks.training_memory        a minute on two cores
 
 The volumes are mapped files, as load_cases hands them out, the masks lie in memory; split,
-slices at full size, fingerprint and a few steps of the loop (utils.epoch) are those of a run. A
+slices at full size, fingerprint and a few steps of the loop (utils.training) are those of a run. A
 second process has one slice a case: its peak, Python and torch included, is the model's own need.
 """
 
@@ -20,9 +20,8 @@ import numpy as np
 from benchmarks import results
 from utils import training
 from utils.dataset import SliceDataset, split_cases
-from utils.epoch import learn, measure
 from utils.settings import preset
-from utils.trainer import Trainer
+from utils.training import Trainer, learn, measure
 
 CASES = 12
 STEPS = 3

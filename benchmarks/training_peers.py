@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from utils.dataset import batches, to_unit_range
-from utils.devices import mixed_precision
 from utils.losses import CombinedLoss
+from utils.runtime import mixed_precision
 from utils.unet import UNet
 
 WINDOW = (-1000.0, 400.0)

@@ -14,7 +14,6 @@ it belongs into an environment of its own, with the torch of this one:
 
 import argparse
 import multiprocessing
-import platform
 import statistics
 import time
 from pathlib import Path
@@ -22,8 +21,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from benchmarks.results import processor
 from benchmarks.training_peers import WAYS, ours
-from utils.devices import CPU_FLAGS, best_device, has_fast_bfloat16, keep_freed_memory
+from utils.runtime import best_device, has_fast_bfloat16, keep_freed_memory
 from utils.workspace import written_whole
 
 RESULTS = Path(__file__).parent / "results"
@@ -32,12 +32,7 @@ PARTS = ("data", "forward", "backward", "step")
 
 def hardware(device):
     """The machine in a line: processor or GPU, threads, bfloat16, torch."""
-    name = platform.processor() or platform.machine()
-    if CPU_FLAGS.exists():
-        lines = CPU_FLAGS.read_text().splitlines()
-        name = next((line.split(":")[1].strip() for line in lines if "model name" in line), name)
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name(device)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     precision = "with" if has_fast_bfloat16(device) else "without"
     threads = f"{torch.get_num_threads()} threads"
     return f"{name}, {threads}, {precision} fast bfloat16, torch {torch.__version__}"

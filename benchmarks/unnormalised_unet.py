@@ -11,7 +11,7 @@ from torch import nn
 from benchmarks.loss_study import publish
 from benchmarks.results import FOLDER
 from benchmarks.study_runs import compute_as_the_study, phantom_sets, runs_of
-from utils import study_plan
+from utils import studies
 from utils.unet import ConvBlock, build_unet
 
 NAME = "U-Net without batch normalisation, 0.5 BCE + 0.5 Dice"
@@ -31,7 +31,7 @@ def unnormalised_unet(settings):
 
 def main():
     compute_as_the_study()
-    scores = runs_of(NAME, study_plan.SMALL, unnormalised_unet, *phantom_sets())
+    scores = runs_of(NAME, studies.SMALL, unnormalised_unet, *phantom_sets())
     publish(scores, FOLDER / "unnormalised_unet.csv", "torch")
 
 

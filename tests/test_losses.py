@@ -10,7 +10,7 @@ from utils.losses import (
     AdaptiveLoss,
     CombinedLoss,
     LabelLoss,
-    from_settings,
+    loss_from_settings,
     soft_dice,
     two_sided_dice,
 )
@@ -35,10 +35,10 @@ def test_soft_dice_with_plain_sums_by_hand():
 
 
 def test_settings_name_the_binary_losses():
-    plain = from_settings(Settings(loss="combined_sum", image_size=64))
+    plain = loss_from_settings(Settings(loss="combined_sum", image_size=64))
     assert isinstance(plain, CombinedLoss) and not plain.squared
-    assert from_settings(Settings(loss="combined")).squared
-    adaptive = from_settings(Settings(loss="adaptive", beta=0.3))
+    assert loss_from_settings(Settings(loss="combined")).squared
+    adaptive = loss_from_settings(Settings(loss="adaptive", beta=0.3))
     assert isinstance(adaptive, AdaptiveLoss) and adaptive.beta == 0.3
 
 
@@ -189,9 +189,9 @@ def test_two_sided_dice_by_hand():
 
 
 def test_the_loss_that_settings_name():
-    found = from_settings(Settings(beta=0.3, image_size=256, dsc_threshold=1310))
+    found = loss_from_settings(Settings(beta=0.3, image_size=256, dsc_threshold=1310))
     assert (type(found), found.beta, found.dsc_threshold) == (CombinedLoss, 0.3, 327.5)
-    found = from_settings(Settings(classes=3, loss="two_sided"))
+    found = loss_from_settings(Settings(classes=3, loss="two_sided"))
     assert type(found) is LabelLoss and found.two_sided
     with pytest.raises(InputError, match="no loss 'two_sided' for classes = 1"):
-        from_settings(Settings(loss="two_sided"))
+        loss_from_settings(Settings(loss="two_sided"))

@@ -8,13 +8,13 @@ import torch
 from torchmetrics.functional.classification import binary_jaccard_index
 from torchmetrics.functional.segmentation import dice_score
 
-from utils.epoch import batch_sums
-from utils.evaluation import patient_metrics, slice_metrics
-from utils.label_metrics import binary_scores, confusion, dice_of_classes
+from utils.evaluation.labels import binary_scores, confusion, dice_of_classes
+from utils.evaluation.surface import lung_table
+from utils.evaluation.tables import patient_metrics, slice_metrics
 from utils.overlap import dice, dsc, iou, pixel_scores, share
-from utils.surface import lung_table
-from utils.viewer_case import checked_case
-from utils.viewer_scores import scores as viewer_scores
+from utils.training.epoch import batch_sums
+from utils.viewer.case import checked_case
+from utils.viewer.scores import scores as viewer_scores
 
 
 @pytest.mark.parametrize("kind", [int, np.int64, np.float64, torch.tensor])

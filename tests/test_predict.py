@@ -18,15 +18,15 @@ from matplotlib import pyplot as plt
 from torch import nn
 
 from utils import inference, predict
-from utils.dicom import read_series
+from utils.datasets.phantom.making import small_patient, write_case
+from utils.dicom.reader import read_series
 from utils.errors import InputError
 from utils.inference import segment, segment_cases
-from utils.masks import load_mask
-from utils.phantom import small_patient, write_case
-from utils.seg_reader import seg_masks
-from utils.settings import Settings, to_json
+from utils.masks.npz import load_mask
+from utils.masks.seg_reader import seg_masks
+from utils.settings import Settings, settings_to_json
+from utils.training.weights import save_weights
 from utils.unet import build_unet
-from utils.weights import save_weights
 
 SETTINGS = Settings(image_size=32, window=(-1000.0, 0.0))
 
@@ -227,7 +227,7 @@ def test_a_folder_without_model_is_refused(tmp_path):
 
 
 def test_a_pickle_in_place_of_weights_is_refused(tmp_path):
-    (tmp_path / "settings.json").write_text(to_json(Settings(width=4, levels=2)))
+    (tmp_path / "settings.json").write_text(settings_to_json(Settings(width=4, levels=2)))
     torch.save({"first": torch.ones(1)}, tmp_path / "model.safetensors")
     with pytest.raises(InputError, match="does not hold the weights"):
         predict.load_model(tmp_path)
@@ -235,7 +235,7 @@ def test_a_pickle_in_place_of_weights_is_refused(tmp_path):
 
 def test_a_run_of_ones_own_is_read(tmp_path):
     settings = Settings(width=4, levels=2, image_size=32)
-    (tmp_path / "settings.json").write_text(to_json(settings))
+    (tmp_path / "settings.json").write_text(settings_to_json(settings))
     network = build_unet(settings)
     save_weights(tmp_path / "model.safetensors", network.state_dict(), "test")
     model, found = predict.load_model(tmp_path)

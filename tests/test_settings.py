@@ -3,12 +3,12 @@
 import pytest
 
 from utils.errors import InputError
-from utils.settings import PRESETS, from_json, preset, to_json
+from utils.settings import PRESETS, preset, settings_from_json, settings_to_json
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_settings_survive_json(name):
-    assert from_json(to_json(preset(name))) == PRESETS[name]
+    assert settings_from_json(settings_to_json(preset(name))) == PRESETS[name]
 
 
 def test_the_coursework_preset_is_the_first_report():
@@ -20,7 +20,7 @@ def test_the_coursework_preset_is_the_first_report():
 
 def test_settings_of_an_older_run_can_be_read():
     """Fields that it did not know take the values that it ran with."""
-    old = from_json('{"window": [-1000, 400], "width": 8}')
+    old = settings_from_json('{"window": [-1000, 400], "width": 8}')
     assert (old.width, old.classes, old.loss, old.optimiser) == (8, 1, "combined", "adam")
 
 
@@ -33,4 +33,4 @@ def test_a_preset_with_changes_and_an_unknown_one():
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"window": [0, 1], "warp": 9}', '{"window": 3}'])
 def test_unreadable_settings(text):
     with pytest.raises(InputError, match="settings cannot be read"):
-        from_json(text)
+        settings_from_json(text)

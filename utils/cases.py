@@ -7,8 +7,7 @@ import os
 import numpy as np
 from tqdm.auto import tqdm
 
-from utils.dicom import Volume, read_series
-from utils.dicom_files import list_names
+from utils.dicom import Volume, list_names, read_series
 from utils.errors import InputError
 from utils.masks import load_mask
 from utils.workspace import dataset_folder, derived_folder, written_whole

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
-from utils import scratch
-from utils.body import alone
-from utils.distributed import world
+from utils import runtime
+from utils.anatomy import body_in_air
 from utils.errors import InputError
+from utils.runtime import rank_and_count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +62,9 @@ class SliceDataset(Dataset):
     """All slices of some patients at the network's size, ready to be gathered in batches.
 
     Everything is resampled once and then lies in memory, or in a mapped file when it does not
-    fit (see `scratch.empty`): int16 HU and uint8 masks of [slices, size, size], at 128 a tenth of
-    what the volumes take. Windowing to 0…1 waits until a batch is asked for. body_only : replace
-    what lies around the body by air, see `body.alone`.
+    fit (see `runtime.large_empty`): int16 HU and uint8 masks of [slices, size, size], at 128 a
+    tenth of what the volumes take. Windowing to 0…1 waits until a batch is asked for.
+    body_only : replace what lies around the body by air, see `anatomy.body_in_air`.
 
     The truth of a pixel is the share of it that is lung, kept in 255ths: a pixel that the
     outline cuts is neither 0 nor 1. A network that learns shares can draw the outline, on the
@@ -77,19 +77,19 @@ class SliceDataset(Dataset):
     def __init__(self, pairs, names, size, window, body_only=False):
         self.window = window
         self.index = [(name, z) for name in names for z in range(len(pairs[name][0]))]
-        self.hu = scratch.empty((len(self.index), size, size), np.int16)
-        self.truth = scratch.empty((len(self.index), size, size), np.uint8)
+        self.hu = runtime.large_empty((len(self.index), size, size), np.int16)
+        self.truth = runtime.large_empty((len(self.index), size, size), np.uint8)
         item = 0
         for name in tqdm(names, desc="resampling", unit="case", leave=False):
             volume, mask = pairs[name]
-            hu = alone(volume) if body_only else volume
+            hu = body_in_air(volume) if body_only else volume
             for first in range(0, len(hu), 16):  # few at a time: floats take twice the room
                 some = slice(first, first + 16)
                 slices, masks = (torch.from_numpy(np.array(array[some])) for array in (hu, mask))
                 here = slice(item, item := item + len(slices))
                 self.hu[here] = resample(slices, size).round()
                 self.truth[here] = (255 * resample(masks, size)).round()
-            scratch.forget_pages(volume)
+            runtime.forget_pages(volume)
 
     def __len__(self):
         return len(self.index)
@@ -133,7 +133,7 @@ class EpochBatches(Sampler):
     def __init__(self, slices, batch_size, shuffle, seed):
         self.slices, self.batch_size, self.shuffle, self.seed = slices, batch_size, shuffle, seed
         self.epoch = 0
-        self.rank, self.processes = world()
+        self.rank, self.processes = rank_and_count()
         if shuffle and batch_size % self.processes:
             raise InputError(
                 f"A batch of {batch_size} slices cannot be shared equally by {self.processes} "

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from utils.body import alone
+from utils.anatomy import body_in_air
 from utils.dataset import resample, to_unit_range
 from utils.workspace import written_whole
 
@@ -22,7 +22,7 @@ def segment(model, hu, settings, batch_size=16):
     are above 0.
     """
     mask = np.empty(hu.shape, np.uint8)
-    hu = alone(hu) if settings.body_only else hu
+    hu = body_in_air(hu) if settings.body_only else hu
     for start in range(0, len(hu), batch_size):
         batch = slice(start, start + batch_size)
         mask[batch] = (slice_logits(model, hu[batch], settings) > 0).cpu().numpy()

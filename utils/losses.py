@@ -132,7 +132,7 @@ def two_sided_dice(probabilities, truth, eps=1e-6):
     return inside + outside
 
 
-def from_settings(settings):
+def loss_from_settings(settings):
     """The loss that these settings name: a module of (logits, truth), a scalar.
 
     `combined` is CombinedLoss, or LabelLoss when there are several classes; `combined_sum` takes

@@ -12,19 +12,22 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from tqdm.auto import tqdm
 
-from utils.devices import best_device
+from utils.anatomy import (
+    body_midline,
+    postprocess,
+    reasons_to_doubt,
+    split_lungs,
+    volumes_in_litres,
+)
 from utils.dicom import read_series
-from utils.dicom_seg import write_seg
 from utils.errors import InputError
-from utils.figures import use_style
 from utils.inference import segment
-from utils.lungs import body_midline, split_lungs, volumes_in_litres
-from utils.plausibility import doubts
-from utils.plots_evaluation import prediction_summary
-from utils.postprocessing import postprocess
-from utils.settings import from_json
+from utils.masks import write_seg
+from utils.plots import prediction_summary, use_style
+from utils.runtime import best_device
+from utils.settings import settings_from_json
+from utils.training import load_weights
 from utils.unet import build_unet
-from utils.weights import load_weights
 from utils.workspace import REPOSITORY, written_whole
 
 WEIGHTS = REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
@@ -41,7 +44,7 @@ def load_model(folder=WEIGHTS):
             f"{folder} holds no model, expected model.safetensors and settings.json. "
             "Give the folder of a trained run, or leave --model out for the shipped one."
         )
-    settings = from_json(settings.read_text())
+    settings = settings_from_json(settings.read_text())
     return load_weights(build_unet(settings), weights).to(best_device()), settings
 
 
@@ -83,7 +86,7 @@ def predict_series(folder, out, model, settings):
     volume = read_series(folder)
     mask = postprocess(segment(model, volume.hu, settings), volume.hu, volume.spacing)
     labels = split_lungs(mask, volume.spacing, body_midline(volume.hu))
-    litres, sentences = volumes_in_litres(labels, volume.spacing), doubts(volume, labels)
+    litres, sentences = volumes_in_litres(labels, volume.spacing), reasons_to_doubt(volume, labels)
     case = volume.identity["case"]
     out.mkdir(parents=True, exist_ok=True)
     write_seg(labels, volume, out / f"{case}_seg.dcm", ("right", "left"), "U-Net, utils.predict")

@@ -16,7 +16,7 @@ class Settings:
     # what the network sees
     image_size: int = 128  # px; slices are resampled to image_size x image_size
     window: tuple[float, float] = (-1000.0, 400.0)  # HU mapped to 0 and 1, clipped outside
-    body_only: bool = False  # couch and clothes replaced by air, see body.alone
+    body_only: bool = False  # couch and clothes replaced by air, see anatomy.body_in_air
     classes: int = 1  # 1: lung or not; more: label maps, the background counted
     # the network
     width: int = 16  # channels of the first level, doubled at each level below
@@ -24,7 +24,7 @@ class Settings:
     widest: int = 0  # channels at most, however deep; 0 sets no bound
     dropout: float = 0.1  # probability, after each pooling
     # the loss
-    loss: str = "combined"  # see losses.from_settings
+    loss: str = "combined"  # see losses.loss_from_settings
     beta: float = 0.5  # weight of binary cross-entropy; soft Dice gets 1 - beta
     dsc_threshold: float = 1310.0  # px of a 512 x 512 slice; see losses.CombinedLoss
     # the loop
@@ -86,12 +86,12 @@ def preset(name, **changes):
     return dataclasses.replace(PRESETS[name], **changes)
 
 
-def to_json(settings):
+def settings_to_json(settings):
     """Settings as JSON text."""
     return json.dumps(dataclasses.asdict(settings), indent=1)
 
 
-def from_json(text):
+def settings_from_json(text):
     """Settings from JSON text; fields that are not there take their defaults.
 
     Raises InputError when the text is no JSON, has no window, or has a field of another version.

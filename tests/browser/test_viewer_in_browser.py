@@ -15,7 +15,7 @@ from hands import Viewer, check_nothing_is_clipped, check_scores_and_clicks, try
 from nbclient import NotebookClient
 from nbformat import sign
 
-from utils.viewer import export_html
+from utils.viewer.widget import export_html
 from utils.workspace import REPOSITORY, workspace
 
 WAIT = 180_000  # ms, for a notebook's cells
@@ -217,7 +217,7 @@ def test_exported_page(page, tmp_path, arrays, width):
 
 
 def test_exported_page_of_rounded_values(page, tmp_path, arrays, monkeypatch):
-    monkeypatch.setattr("utils.viewer_packing.STEPS", (16,))
+    monkeypatch.setattr("utils.viewer.packing.STEPS", (16,))
     path = export_html(tmp_path / "page.html", arrays["hu"], spacing=SPACING)
     page.goto(path.as_uri())
     page.wait_for_selector(".slice-viewer[data-loaded=true]")

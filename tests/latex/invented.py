@@ -2,9 +2,10 @@
 
 import re
 
-from utils import loss_study, robustness
 from utils.report import build as report
 from utils.report.numbers import latex_name
+from utils.studies import losses as loss_study
+from utils.studies import robustness
 
 BETWEEN = {"mean": 0.5, "low": 0.25, "high": 0.75}
 NOISE = (

@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from utils import evaluation, figures
 from utils.errors import InputError
+from utils.evaluation import tables as evaluation
+from utils.evaluation.intervals import nested_intervals
+from utils.plots import style as figures
 from utils.report import build as report
 from utils.report.numbers import save_numbers
 from utils.settings import preset
-from utils.statistics import nested_intervals
 
 if not shutil.which("latexmk"):
     pytest.skip(f"no LaTeX here: apt-get install {report.PACKAGES}", allow_module_level=True)

@@ -13,9 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from utils.datasets.synthetic import SETS
 from utils.errors import InputError
 from utils.report.numbers import write_numbers_tex
-from utils.synthetic_images import SETS
 from utils.workspace import REPOSITORY, figures_folder, shown, workspace
 
 SOURCES = REPOSITORY / "report"

@@ -1,0 +1,47 @@
+"""The body alone: the couch becomes air, the lungs stay as they are."""
+
+import numpy as np
+import pytest
+
+from utils.anatomy.body import AIR, body_in_air
+from utils.dataset import SliceDataset
+
+
+@pytest.fixture
+def scan():
+    """(HU, body, lung, couch) of a round body with two round lungs, lying on a flat couch."""
+    y, x = np.mgrid[:128, :128]
+    body = np.hypot(y - 55, (x - 64) / 1.3) < 38
+    lung = np.minimum(np.hypot(y - 55, x - 42), np.hypot(y - 55, x - 86)) < 14
+    couch = (y > 98) & (y < 103)
+    hu = np.where(lung, -800, np.where(body | couch, 40, -990)).astype(np.int16)
+    return tuple(np.stack([plane] * 4) for plane in (hu, body, lung, couch))
+
+
+def test_the_couch_becomes_air_and_the_body_stays(scan):
+    hu, body, lung, couch = scan
+    left = body_in_air(hu)
+    assert left.dtype == np.int16 and left.shape == hu.shape
+    assert (left[couch] == AIR).all()
+    assert np.array_equal(left[lung], hu[lung])
+    assert (left == hu)[body].mean() > 0.99  # its rim is as coarse as the grid of 2 mm
+    assert (hu[couch] == 40).all()  # what was given stays as it was
+
+
+def test_a_lung_that_the_edge_of_the_image_cuts_stays(scan):
+    hu, _, lung, _ = (array[:, :, 35:] for array in scan)
+    assert lung[:, 55, 0].all()
+    assert np.array_equal(body_in_air(hu)[lung], hu[lung])
+
+
+def test_where_there_is_no_body_nothing_goes():
+    empty = np.full((3, 64, 64), -990, np.int16)
+    assert np.array_equal(body_in_air(empty), empty)
+
+
+def test_the_data_set_takes_it_as_an_option(scan):
+    hu, _, lung, couch = scan
+    pairs = {"a": (hu, lung.astype(np.uint8))}
+    plain, bare = (SliceDataset(pairs, ["a"], 128, (-1000, 400), only) for only in (False, True))
+    assert plain[0][0][0][couch[0]].min() > 0.7 and bare[0][0][0][couch[0]].max() == 0
+    assert (plain[0][1] == bare[0][1]).all()

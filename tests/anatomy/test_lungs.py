@@ -1,0 +1,101 @@
+"""Right and left lung: apart, touching, in pieces, and only one."""
+
+import numpy as np
+import pytest
+
+from utils.anatomy.lungs import (
+    LEFT,
+    RIGHT,
+    body_midline,
+    bounding_box,
+    split_lungs,
+    volumes_in_litres,
+)
+
+SPACING = (5.0, 2.0, 2.0)
+SHAPE = (20, 100, 140)
+
+
+def ellipsoid(centre, radii):
+    z, y, x = np.indices(SHAPE)
+    (cz, cy, cx), (rz, ry, rx) = centre, radii
+    return ((z - cz) / rz) ** 2 + ((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2 < 1
+
+
+@pytest.fixture
+def lungs():
+    """The patient's right lung, drawn at low columns, and the smaller left one."""
+    return ellipsoid((10, 50, 35), (9, 35, 25)), ellipsoid((10, 50, 105), (8, 35, 22))
+
+
+def test_two_separate_lungs_are_labelled_by_side(lungs):
+    right, left = lungs
+    labels = split_lungs(right | left, SPACING)
+    assert labels.dtype == np.uint8
+    assert np.array_equal(labels == RIGHT, right) and np.array_equal(labels == LEFT, left)
+
+
+def test_lungs_that_touch_are_parted_where_they_touch(lungs):
+    right, left = lungs
+    bridge = np.zeros(SHAPE, bool)
+    bridge[8:12, 48:52, 55:90] = True  # 8 mm thick, behind the sternum
+    labels = split_lungs(right | left | bridge, SPACING)
+    assert (labels[right & ~bridge] == RIGHT).mean() > 0.99
+    assert (labels[left & ~bridge] == LEFT).mean() > 0.99
+    assert ((labels > 0) == (right | left | bridge)).all()
+    side = labels[10, 50, 60:84]
+    assert (np.diff(side.astype(int)) >= 0).all() and {*side.tolist()} == {RIGHT, LEFT}
+
+
+def test_a_loose_piece_goes_to_the_nearer_lung(lungs):
+    right, left = lungs
+    piece = np.zeros(SHAPE, bool)
+    piece[10, 90:93, 118:121] = True
+    labels = split_lungs(right | left | piece, SPACING)
+    assert (labels[piece] == LEFT).all()
+
+
+@pytest.mark.parametrize(("which", "label"), [(0, RIGHT), (1, LEFT)])
+def test_a_single_lung_lies_on_its_own_side(lungs, which, label):
+    assert np.unique(split_lungs(lungs[which], SPACING)).tolist() == [0, label]
+
+
+def test_a_single_lung_is_told_by_the_middle_of_the_body(lungs):
+    right = lungs[0]
+    hu = np.full(SHAPE, -1000, np.int16)
+    hu[:, 20:80, 0:60] = 40  # a body whose middle is at column 30
+    assert body_midline(hu) == pytest.approx(28, abs=2)
+    labels = split_lungs(right, SPACING, body_midline(hu))
+    assert np.unique(labels).tolist() == [0, LEFT]
+
+
+def test_one_lung_in_two_pieces_is_not_two_lungs(lungs):
+    right = lungs[0].copy()
+    right[9:11] = False  # an upper and a lower piece
+    assert np.unique(split_lungs(right, SPACING)).tolist() == [0, RIGHT]
+
+
+def test_fine_pixels_are_split_as_coarse_ones(lungs):
+    fine = (lungs[0] | lungs[1]).repeat(3, 1).repeat(3, 2)
+    labels = split_lungs(fine, (5.0, 2 / 3, 2 / 3))
+    assert np.array_equal(labels == RIGHT, lungs[0].repeat(3, 1).repeat(3, 2))
+
+
+def test_an_empty_mask_has_no_lungs():
+    assert not split_lungs(np.zeros(SHAPE, np.uint8), SPACING).any()
+    assert body_midline(np.full(SHAPE, -1000, np.int16)) == 70
+
+
+def test_volumes_by_hand():
+    labels = np.zeros((10, 10, 10), np.uint8)
+    labels[:5], labels[5:7] = RIGHT, LEFT
+    litres = volumes_in_litres(labels, (10.0, 20.0, 5.0))  # a voxel is 1 ml
+    assert litres == pytest.approx({"both": 0.7, "right": 0.5, "left": 0.2})
+
+
+def test_bounding_box_by_hand():
+    mask = np.zeros((5, 6, 7), bool)
+    assert bounding_box(mask) is None
+    mask[2, 1:3, 6] = True
+    assert bounding_box(mask) == (slice(1, 4), slice(0, 4), slice(5, 8))
+    assert mask[bounding_box(mask, margin=0)].all()

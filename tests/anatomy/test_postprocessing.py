@@ -1,0 +1,177 @@
+"""Windpipe, post-processing and the baseline on a chest made of simple shapes."""
+
+import numpy as np
+import pytest
+
+from utils.anatomy.body import body_mask
+from utils.anatomy.postprocessing import (
+    STEPS,
+    fill_small_holes,
+    keep_large_pieces,
+    postprocess,
+    without_outside,
+    without_slivers,
+    without_windpipe,
+)
+from utils.anatomy.threshold import threshold_lungs
+from utils.anatomy.trachea import airway_mask
+from utils.evaluation.tables import step_gains
+
+SPACING = (5.0, 2.0, 2.0)  # a voxel is 20 mm³
+SHAPE = (40, 128, 160)
+Z, Y, X = np.indices(SHAPE)
+
+
+def cylinder(cy, cx, ry, rx, low=0, high=SHAPE[0]):
+    disc = ((Y - cy) / ry) ** 2 + ((X - cx) / rx) ** 2 < 1
+    return disc & (Z >= low) & (Z < high)
+
+
+@pytest.fixture(scope="module")
+def chest():
+    """HU and truth: body, two lungs with a vessel, windpipe into the right lung, gas, couch."""
+    hu = np.full(SHAPE, -1000, np.int16)
+    hu[cylinder(60, 80, 45, 70)] = 40
+    truth = cylinder(60, 45, 30, 22, 8, 30) | cylinder(60, 115, 30, 22, 8, 30)
+    vessel = cylinder(60, 40, 3, 3, 8, 30)
+    hu[truth] = -850
+    hu[vessel] = 40
+    windpipe = cylinder(60, 80, 5, 5, 14)
+    hu[windpipe] = -1000
+    hu[cylinder(75, 110, 6, 6, 1, 6)] = -1000  # gas in the bowel, 11 ml
+    hu[:, 115:118] = 300  # couch
+    return hu, truth, windpipe
+
+
+def test_windpipe_is_found_and_lung_is_not(chest):
+    hu, truth, windpipe = chest
+    found = airway_mask(hu, SPACING)
+    assert found[windpipe].all()
+    assert not (found & truth).any()
+    assert found.sum() < 2 * windpipe.sum()  # no more than its wall
+
+
+def test_a_windpipe_that_opens_into_a_lung_is_followed_no_further(chest):
+    hu, truth, windpipe = chest
+    hu = hu.copy()
+    hu[(Z == 13) & cylinder(60, 60, 6, 30)] = -1000  # it meets the right lung on slice 13,
+    hu[truth & (Z < 14)] = -950  # which there is as black as air
+    found = airway_mask(hu, SPACING)
+    assert found[14:][windpipe[14:]].all() and not found[:14].any()
+
+
+def test_a_bronchus_that_opens_into_an_emphysema_is_followed_no_further(chest):
+    """The pool below is no larger than a wide windpipe, but much larger than the bronchus."""
+    hu, _, windpipe = chest
+    hu = hu.copy()
+    hu[windpipe & (Z < 24)] = 40
+    hu[cylinder(60, 78, 2, 3, 14, 24)] = -1000  # a bronchus of 60 mm²
+    hu[cylinder(60, 77, 4, 8, 8, 14)] = -1000  # empty lung, 372 mm², which it opens into
+    found = airway_mask(hu, SPACING)
+    assert found[24:][windpipe[24:]].all() and found[14, 60, 78]
+    assert not found[:14].any()
+
+
+def test_without_windpipe_nothing_is_taken_away(chest):
+    hu, truth, windpipe = chest
+    closed = hu.copy()
+    closed[windpipe] = 40
+    assert not airway_mask(closed, SPACING).any()
+    assert np.array_equal(without_windpipe(truth, closed, SPACING), truth)
+
+
+def test_the_body_is_neither_couch_nor_air(chest):
+    hu, truth, _ = chest
+    body = body_mask(hu, SPACING)
+    assert body[truth].all() and body[cylinder(60, 80, 45, 70)].mean() > 0.99
+    assert not body[:, 115:].any()
+    assert body.sum() < 1.1 * cylinder(60, 80, 45, 70).sum()
+    assert not body_mask(np.full(SHAPE, -1000, np.int16), SPACING).any()
+
+
+def test_what_is_drawn_in_the_couch_goes_and_lungs_stay(chest):
+    hu, truth, _ = chest
+    couch = np.zeros(SHAPE, bool)
+    couch[5:35, 112:124, 40:120] = True
+    assert np.array_equal(without_outside(truth | couch, hu, SPACING), truth)
+
+
+def test_a_lung_behind_a_lost_wall_stays(chest):
+    hu, truth, _ = chest
+    hu = hu.copy()
+    hu[:, :, :30] = -1000  # the image ends within the wall of the right chest …
+    hu[:, 40:80, :35] = -850  # … and on these rows there is no wall left
+    assert np.array_equal(without_outside(truth, hu, SPACING), truth)
+
+
+def test_small_pieces_go_and_a_collapsed_lung_stays():
+    mask = np.zeros(SHAPE, bool)
+    mask[5:35, 30:90, 20:60] = True  # 1440 ml
+    mask[5:15, 40:60, 100:112] = True  # 48 ml: what is left of the other lung
+    mask[0, 100:110, 100:110] = True  # 2 ml
+    kept = keep_large_pieces(mask, SPACING)
+    assert kept[:, :, :60].sum() == mask[:, :, :60].sum() and kept[5:15, 40:60, 100:112].all()
+    assert not kept[0].any() and kept.sum() == mask.sum() - 100
+
+
+def test_pieces_are_joined_through_corners():
+    mask = np.zeros((4, 40, 40), bool)
+    mask[0, :20, :20], mask[1, 20:, 20:] = True, True
+    assert np.array_equal(keep_large_pieces(mask, (5.0, 2.0, 2.0), 15, 0), mask)
+
+
+def test_slivers_go_slice_by_slice():
+    mask = np.zeros((3, 40, 40), bool)
+    mask[0, 5:35, 5:35] = True
+    mask[1, 5:8, 5:9] = True  # 48 mm², though joined with the slice below
+    mask[2, 5:8, 5:10] = True  # 60 mm²
+    kept = without_slivers(mask, SPACING)
+    assert kept.sum((1, 2)).tolist() == [900, 0, 15]
+
+
+def test_holes_are_filled_by_size_and_only_if_lung_encloses_them():
+    mask = np.zeros((2, 40, 40), bool)
+    mask[0, 5:35, 5:35] = True
+    mask[0, 10:14, 10:14] = False  # 64 mm²: a vessel
+    mask[0, 20:30, 20:30] = False  # 400 mm²: more than a vessel
+    mask[0, 5:8, 30] = False  # a notch
+    filled = fill_small_holes(mask, SPACING)
+    assert filled[0, 10:14, 10:14].all() and not filled[0, 20:30, 20:30].any()
+    assert not filled[0, 5:8, 30].any() and not filled[1].any()
+
+
+def test_a_hole_at_the_edge_of_the_image_is_not_enclosed():
+    mask = np.ones((1, 20, 20), bool)
+    mask[0, 0, 5] = False
+    assert np.array_equal(fill_small_holes(mask, SPACING), mask)
+
+
+def test_all_steps_and_what_each_brings(chest):
+    hu, truth, windpipe = chest
+    network = truth | windpipe
+    network[35:38, 10:14, 10:14] = True  # a lung in the air above the shoulder
+    truth = truth.astype(np.uint8)
+    table = step_gains(network.astype(np.uint8), hu, truth, SPACING).set_index("after")
+    assert list(table.index) == ["network alone", *STEPS]
+    assert table["hallucinated_slices"].tolist() == [10, 3, 0, 0, 0, 0]
+    assert table["dsc_3d"].is_monotonic_increasing and table["dsc_3d"].iloc[-1] == 1
+    assert np.array_equal(postprocess(network.astype(np.uint8), hu, SPACING), truth)
+
+
+def test_an_empty_mask_stays_empty(chest):
+    empty = np.zeros(SHAPE, np.uint8)
+    result = postprocess(empty, chest[0], SPACING)
+    assert result.dtype == np.uint8 and not result.any()
+
+
+def test_the_baseline_finds_the_lungs_and_nothing_else(chest):
+    hu, truth, windpipe = chest
+    found = threshold_lungs(hu, SPACING)
+    assert found.dtype == np.uint8 and not found[windpipe].any()
+    assert 2 * found[truth].sum() / (found.sum() + truth.sum()) > 0.99  # with the vessel in it
+    assert not found[:8].any() and not found[30:].any()
+
+
+def test_the_baseline_finds_no_lung_where_there_is_none():
+    assert not threshold_lungs(np.full((4, 40, 40), -1000, np.int16), SPACING).any()
+    assert not threshold_lungs(np.full((4, 40, 40), 40, np.int16), SPACING).any()

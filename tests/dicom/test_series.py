@@ -1,0 +1,94 @@
+"""Slices of one series: others refused or chosen, copies skipped, contradictions refused."""
+
+import shutil
+
+import numpy as np
+import pytest
+from dicom_checks import assert_whole, refusal
+from dicom_factory import ROOT, SERIES, ct_slice, save, set_pixels, write_series
+
+from utils.dicom.reader import read_series
+
+
+def two_series(folder):
+    write_series(folder / "thin")
+
+    def other(dataset, k):
+        dataset.SeriesInstanceUID, dataset.SeriesDescription = "1.2.3", "Bone"
+        dataset.SOPInstanceUID = f"1.2.3.{k}"
+
+    write_series(folder / "thick", count=3, edit=other)
+
+
+def test_two_series_are_refused_and_listed(tmp_path):
+    two_series(tmp_path)
+    message = refusal(tmp_path)
+    assert "2 series" in message
+    assert f"{SERIES} (CT, “Thorax”, 5 slices)" in message
+    assert "1.2.3 (CT, “Bone”, 3 slices)" in message
+
+
+def test_one_of_two_series_can_be_chosen(tmp_path):
+    two_series(tmp_path)
+    volume = read_series(tmp_path, series_uid="1.2.3")
+    assert_whole(volume, 3)
+    assert f"Left out 1 other series: {SERIES} (CT, “Thorax”, 5 slices)." in volume.notes
+    assert "no series 9.9, only: " in refusal(tmp_path, series_uid="9.9")
+
+
+def test_two_patients_are_refused(tmp_path):
+    write_series(tmp_path, edit=lambda ds, k: k == 4 and setattr(ds, "PatientID", "P2"))
+    message = refusal(tmp_path)
+    assert "2 patients" in message and "P1" in message and "P2 (1-001.dcm)" in message
+    assert "2 patients" in refusal(tmp_path, series_uid=SERIES)
+
+
+def test_copy_of_a_slice_is_skipped(tmp_path):
+    paths = write_series(tmp_path)
+    shutil.copy(paths[2], tmp_path / "copy.dcm")
+    volume = read_series(tmp_path)
+    assert_whole(volume)
+    assert volume.notes == ("Skipped copy.dcm, a copy of 1-003.dcm.",)
+
+
+def test_two_different_slices_at_one_position_are_refused(tmp_path):
+    write_series(tmp_path)
+    other = ct_slice(2)
+    other.SOPInstanceUID = f"{ROOT}.3.99"
+    other.PixelData = bytes(96)
+    save(other, tmp_path / "other.dcm")
+    message = refusal(tmp_path)
+    assert "1-003.dcm and other.dcm lie at one position (-94 mm) but differ" in message
+
+
+def test_one_instance_uid_at_two_positions_is_refused(tmp_path):
+    write_series(tmp_path, edit=lambda ds, k: setattr(ds, "SOPInstanceUID", f"{ROOT}.3.1"))
+    assert "have the same SOPInstanceUID but lie at different positions" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("modality", ["MR", "PT", "CR"])
+def test_other_modalities_are_refused(tmp_path, modality):
+    write_series(tmp_path, edit=lambda ds, k: setattr(ds, "Modality", modality))
+    assert f"1-001.dcm is {modality}, expected CT" in refusal(tmp_path)
+
+
+def test_ct_in_other_units_is_refused(tmp_path):
+    write_series(tmp_path, edit=lambda ds, k: setattr(ds, "RescaleType", "Z_EFF"))
+    assert "1-001.dcm is in Z_EFF, expected Hounsfield units" in refusal(tmp_path)
+
+
+def test_frames_of_reference_must_agree(tmp_path):
+    write_series(tmp_path, edit=lambda ds, k: k == 3 and setattr(ds, "FrameOfReferenceUID", "1.9"))
+    assert "different FrameOfReferenceUIDs" in refusal(tmp_path)
+
+
+def test_varying_sizes_are_refused(tmp_path):
+    write_series(tmp_path, edit=lambda ds, k: k == 2 and set_pixels(ds, np.zeros((6, 8), int)))
+    message = refusal(tmp_path)
+    assert "1-003.dcm has 6 x 8 pixels but 1-001.dcm 8 x 6" in message
+
+
+def test_varying_pixel_spacing_is_refused(tmp_path):
+    write_series(tmp_path, edit=lambda ds, k: k == 2 and setattr(ds, "PixelSpacing", [0.8, 0.5]))
+    message = refusal(tmp_path)
+    assert "1-003.dcm has PixelSpacing (0.8, 0.5) mm but 1-001.dcm (0.75, 0.5) mm" in message

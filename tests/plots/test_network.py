@@ -1,0 +1,20 @@
+"""The drawing of the network against the network."""
+
+from matplotlib import pyplot as plt
+from matplotlib.patches import Rectangle
+
+from utils.plots.network import architecture
+from utils.unet import UNet, layer_table
+
+
+def test_every_block_is_drawn_once_and_the_parameters_are_the_model_s():
+    model = UNet(width=4, levels=3)
+    figure = architecture(layer_table(model, 32))
+    (axis,) = figure.axes
+    boxes = [patch for patch in axis.patches if isinstance(patch, Rectangle)]
+    # five double convolutions, two poolings, two transposed convolutions, the last convolution
+    assert len(boxes) == 10
+    assert f"{sum(p.numel() for p in model.parameters()):,} parameters" in axis.get_title()
+    assert [text.get_text() for text in axis.texts][:2] == ["4", "32²"]
+    assert sum(line.get_linestyle() == ":" and len(line.get_xdata()) for line in axis.lines) == 4
+    plt.close(figure)

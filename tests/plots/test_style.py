@@ -1,0 +1,91 @@
+"""Exported figures and the numbers that LaTeX reads."""
+
+import json
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+matplotlib.use("Agg")
+
+import pytest
+
+from utils.evaluation.tables import slice_metrics
+from utils.plots import lessons as plots
+from utils.plots import style as figures
+from utils.report.numbers import as_tex, latex_name, save_numbers, write_numbers_tex
+
+
+def test_a_figure_is_saved_twice_and_always_the_same(empty_dataset, tmp_path):
+    figures.use_style()
+    contents = []
+    for _ in range(2):
+        figure, axes = figures.new_figure()
+        axes[0, 0].plot([0, 1], [0, 1])
+        figures.save_figure(figure, "line", empty_dataset)
+        contents.append(
+            [(tmp_path / f"figures/mini/line{s}").read_bytes() for s in (".pdf", ".png")]
+        )
+    assert contents[0] == contents[1]
+    assert contents[0][0].startswith(b"%PDF") and contents[0][1].startswith(b"\x89PNG")
+
+
+def test_numbers_for_latex(empty_dataset, tmp_path):
+    numbers = {"data set": "a_b & c", "test": {"dsc": {"mean": 0.98765}, "slices": 12}}
+    save_numbers(empty_dataset, numbers)
+    folder = tmp_path / "figures/mini"
+    assert json.loads((folder / "metrics.json").read_text()) == numbers
+    tex = (folder / "numbers.tex").read_text()
+    assert r"\csname result:test.dsc.mean\endcsname{0.988}" in tex
+    assert r"\csname result:test.slices\endcsname{12}" in tex
+    assert r"{a\_b \& c}" in tex
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        (9.9994, "9.999"),
+        (-37.96, "-38.0"),
+        (652.5, "652"),
+        (-1310.0, "-1310"),
+        (4073, "4073"),
+        ("50 %", r"50 \%"),
+    ],
+)
+def test_large_numbers_lose_their_decimals(value, printed):
+    assert as_tex(value) == printed
+
+
+def test_numbers_follow_the_json(empty_dataset, tmp_path):
+    save_numbers(empty_dataset, {"dsc": 0.5})
+    folder = tmp_path / "figures/mini"
+    (folder / "metrics.json").write_text('{"dsc": 0.25}')
+    write_numbers_tex(folder)
+    assert "{0.250}" in (folder / "numbers.tex").read_text()
+
+
+def test_a_name_becomes_a_key():
+    assert latex_name("0.7 BCE + 0.3 Dice, 1310 px") == "0_7_bce_0_3_dice_1310_px"
+    assert latex_name("couch: there (0) or not (1)") == "couch_there_0_or_not_1"
+
+
+def test_histograms_show_every_slice_of_their_part():
+    prediction = np.zeros((4, 32, 32), np.uint8)
+    truth = prediction.copy()
+    truth[3, :4] = 1
+    table = slice_metrics(prediction, truth)
+    slices = pd.concat([table.assign(split="train"), table[:2].assign(split="test")])
+    figure = plots.dsc_histograms(slices, 20)
+    train, test = figure.axes
+    heights = [patch.get_height() for patch in train.patches]
+    assert heights[-1] == 75 and heights[0] == 25 and sum(heights) == 100
+    assert test.get_title() == "test: 2 slices"
+
+
+def test_curves_tell_lung_free_slices_apart():
+    truth = np.zeros((3, 32, 32), np.uint8)
+    truth[1] = 1
+    figure = plots.slice_curves(slice_metrics(truth, truth))
+    with_lung, without = figure.axes[0].collections
+    assert with_lung.get_offsets()[:, 0].tolist() == [1]
+    assert without.get_offsets()[:, 0].tolist() == [0, 2]

@@ -1,0 +1,120 @@
+"""The repository itself: its promises in requirements, environment, notebooks and Makefile."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+
+
+def requirement_lines():
+    return [
+        line
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+
+
+def test_every_requirement_is_pinned_has_a_reason_and_is_installed():
+    for line in requirement_lines():
+        match = re.fullmatch(r"([\w.-]+)==(\S+)\s+# \S.+", line)
+        assert match, f"not `name==version  # reason`: {line}"
+        assert version(match[1]).split("+")[0] == match[2]
+
+
+def test_conda_installs_the_same_requirements():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert "-r requirements.txt" in pip
+    assert "python=3.11" in environment["dependencies"]
+
+
+def imported(file):
+    """Top-level names of all that a Python file imports."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.split(".")[0]
+
+
+def test_every_library_that_is_imported_is_required():
+    """What is imported is ours, Python's own, or installed by a line of requirements.txt."""
+    required = {re.match(r"[\w.-]+", line)[0].lower() for line in requirement_lines()}
+    # part of what a required library gives its users: matplotlib's pictures, Jupyter's own parts
+    required |= {
+        "pillow",
+        "pyyaml",
+        "traitlets",
+        "ipython",
+        "nbformat",
+        "nbclient",
+        "idc-index-data",
+    }
+    files = [
+        file
+        for folder in ("utils", "tests", "benchmarks", "docs")
+        for file in (ROOT / folder).rglob("*.py")
+    ]
+    ours = {"utils", "tests", "benchmarks", "docs"} | {file.stem for file in files}
+    installed = packages_distributions()
+    peers = re.findall(r"^[\w.-]+", (ROOT / "benchmarks" / "requirements.txt").read_text(), re.M)
+    for file in files:
+        allowed = required | set(peers) if "benchmarks" in file.parts else required
+        for name in imported(file):
+            if name in sys.stdlib_module_names or name in ours:
+                continue
+            brought_by = {dist.lower().replace("_", "-") for dist in installed.get(name, [])}
+            assert allowed & brought_by or name in allowed, (file, name)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+class TestNotebooks:
+    """A committed notebook is executed, so that nbval has something to compare."""
+
+    def cells(self, notebook):
+        cells = json.loads(notebook.read_text())["cells"]
+        return [c for c in cells if c["cell_type"] == "code" and "".join(c["source"]).strip()]
+
+    def test_executed_in_order_without_errors_or_warnings(self, notebook):
+        counts = [cell["execution_count"] for cell in self.cells(notebook)]
+        assert counts == list(range(1, len(counts) + 1))
+        for cell in self.cells(notebook):
+            for output in cell["outputs"]:
+                assert output["output_type"] != "error"
+                assert "Warning" not in "".join(output.get("text", ""))
+
+    def test_cells_are_short_and_the_file_is_small(self, notebook):
+        assert notebook.stat().st_size < 1.5e6
+        for cell in self.cells(notebook):
+            assert len("".join(cell["source"]).splitlines()) <= 30
+
+    def test_opens_with_title_imports_and_parameters(self, notebook):
+        first = json.loads(notebook.read_text())["cells"][0]
+        assert first["cell_type"] == "markdown" and "".join(first["source"]).startswith("# 0")
+        tags = [cell["metadata"].get("tags", []) for cell in self.cells(notebook)]
+        assert tags[1] == ["parameters"]
+
+    def test_shows_no_path_of_any_machine(self, notebook):
+        text = notebook.read_text()
+        assert str(ROOT) not in text
+        assert not re.search(r"/(home|Users|root|tmp|work)/", text)
+
+    def test_ends_with_regression_checks_that_are_compared(self, notebook):
+        last = self.cells(notebook)[-1]
+        assert "nbval-ignore-output" not in last["metadata"].get("tags", [])
+        assert "".join(last["outputs"][0]["text"]).count("\n") >= 3
+
+
+def test_make_help_lists_the_two_commands():
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.search(r"^run +\S", shown.stdout, re.MULTILINE)
+    assert re.search(r"^test +\S", shown.stdout, re.MULTILINE)

@@ -1,0 +1,234 @@
+"""What the README tells a reader to type and to follow: every command has a check that runs it."""
+
+import ast
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import yaml
+
+from utils import settings, workflow
+from utils.errors import InputError
+from utils.viewer import widget as viewer
+from utils.workspace import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text()
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "data/README.md",
+    "figures/README.md",
+    "weights/README.md",
+]
+COMMAND = re.compile(r"(make|python|conda|torchrun|sbatch|pip|git|docker) |\.venv/bin/")
+
+# Command -> what runs it: a line of .ci/run, or a test. All of make's are also tried dry, below.
+CHECKED_BY = {
+    "make run": ".ci/run",
+    "make test": ".ci/run",
+    "make help": "tests/project/test_project.py::test_make_help_lists_the_two_commands",
+    "make studies": "tests/project/test_readme.py::test_notebooks_are_executed_one_after_the_other",
+    "make run DATASET=path/to/folder": (
+        "tests/project/test_readme.py::test_make_run_refuses_with_a_sentence"
+    ),
+    "make run DATASET=path/to/folder PRESET=coursework": (
+        "tests/project/test_readme.py::test_dataset_and_preset_reach_the_notebooks"
+    ),
+    "make data": ("tests/datasets/test_lctsc.py::test_the_command_fetches_or_says_what_is_wrong"),
+    "make app": (
+        "tests/browser/test_viewer_in_browser.py::test_voila_inspects_a_case_and_its_prediction"
+    ),
+    "make report": ".ci/run",
+    "make docs": ".ci/run",
+    "python -m benchmarks.full_job": (
+        "tests/project/test_readme.py::test_every_benchmark_can_be_started"
+    ),
+    "make bench": "tests/project/test_readme.py::test_every_benchmark_can_be_started",
+    "conda env create -f environment.yml": (
+        "tests/project/test_project.py::test_conda_installs_the_same_requirements"
+    ),
+    "conda activate lung-segmentation": (
+        "tests/project/test_readme.py::test_the_conda_environment_has_its_name"
+    ),
+    "python -m utils.datasets.phantom && python -m utils.workflow": (
+        "tests/project/test_readme.py::test_without_make_the_same_is_run"
+    ),
+    ".venv/bin/jupyter lab": "tests/browser/test_viewer_in_browser.py::test_jupyterlab_lesson",
+    ".venv/bin/python -m utils.predict FOLDER --out OUT": (
+        "tests/test_predict.py::test_a_folder_of_cases_is_segmented_case_by_case"
+    ),
+    ".venv/bin/python -m utils.dicom FOLDER": (
+        "tests/dicom/test_reader.py::test_command_goes_through_the_cases_of_a_data_set"
+    ),
+    "torchrun --nproc-per-node N -m utils.training --dataset phantom --preset quick": (
+        "tests/project/test_readme.py::test_torchrun_starts_training"
+    ),
+    "sbatch slurm/train.sbatch": "tests/runtime/test_processes.py::test_the_slurm_file",
+}
+
+
+def commands():
+    """Every command of the README: lines of its blocks, and code within its sentences."""
+    blocks = re.findall(r"```\n(.*?)```", README, re.DOTALL)
+    lines = [re.sub(r"\s+#.*", "", line) for block in blocks for line in block.splitlines()]
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"```\n.*?```", "", README, flags=re.DOTALL))
+    return {command for command in (*lines, *inline) if COMMAND.match(command)}
+
+
+def test_every_command_has_a_check():
+    assert len(commands()) > 15
+    assert commands() == set(CHECKED_BY)
+
+
+def functions(file):
+    """Names of all functions in a Python file, those in classes too."""
+    nodes = ast.walk(ast.parse(file.read_text()))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize(("command", "check"), CHECKED_BY.items())
+def test_every_check_exists(command, check):
+    if check == ".ci/run":
+        assert command in (REPOSITORY / ".ci" / "run").read_text().splitlines()
+    else:
+        file, name = check.split("::")
+        assert name in functions(REPOSITORY / file)
+
+
+def make(*arguments, **options):
+    """Run make with this very Python in place of .venv's, which need not exist here."""
+    command = ["make", "--no-print-directory", *arguments, f"PY={sys.executable}", "INSTALLED="]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, **options)
+
+
+@pytest.mark.parametrize("command", sorted(c for c in commands() if c.startswith("make ")))
+def test_make_knows_what_to_do(command):
+    dry = make("-n", *shlex.split(command)[1:])
+    assert dry.returncode == 0, dry.stderr
+    assert dry.stdout.strip()
+
+
+def test_dataset_and_preset_reach_the_notebooks():
+    dry = make("-n", "run", "DATASET=a folder", "PRESET=coursework").stdout
+    assert dry.splitlines() == [
+        f'{sys.executable} -m utils.workflow --dataset "a folder" --preset "coursework"'
+    ]
+    assert settings.preset("coursework").image_size == 512
+    for name, parameters in (workflow.NOTEBOOKS | workflow.STUDIES).items():
+        notebook = nbformat.read(REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4)
+        (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+        assigned = {
+            ast.unparse(target) for node in ast.parse(cell.source).body for target in node.targets
+        }
+        assert set(parameters) <= assigned, name
+
+
+def test_make_run_refuses_with_a_sentence(tmp_path):
+    """Nothing but a sentence, before any notebook is started."""
+    environment = os.environ | {"LUNG_WORKSPACE": str(tmp_path)}
+    done = make("run", "DATASET=path/to/folder", env=environment)
+    assert done.returncode != 0
+    assert "InputError: There is no data set 'path/to/folder'" in done.stderr
+    assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository of two notebooks of one cell, with a data set."""
+    (tmp_path / "data" / "mini" / "Images").mkdir(parents=True)
+    (tmp_path / "notebooks").mkdir()
+    for name, code in {
+        "first": "print('first of', DATASET)",
+        "second": "from utils.errors import InputError\nraise InputError('no lung')",
+    }.items():
+        parameters = nbformat.v4.new_code_cell("DATASET = None")
+        parameters.metadata["tags"] = ["parameters"]
+        cells = [parameters, nbformat.v4.new_code_cell(code)]
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        notebook.metadata["language_info"] = {"name": "python"}
+        nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
+    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
+    monkeypatch.setattr(workflow, "REPOSITORY", tmp_path)
+    return tmp_path
+
+
+def test_notebooks_are_executed_one_after_the_other(repository, capsys):
+    """What `make run` and `make studies` do with 01 to 07, on two small ones, and a refusal."""
+    with pytest.raises(InputError, match=r"^second: no lung$"):
+        workflow.run_notebooks("mini", "quick", {"first": ("DATASET",), "second": ()})
+    assert "first of mini" in capsys.readouterr().out
+    executed = repository / "data" / "mini" / "derived" / "notebooks" / "first.ipynb"
+    outputs = nbformat.read(executed, as_version=4).cells[-1].outputs
+    assert outputs[0].text == "first of mini\n"
+    committed = nbformat.read(repository / "notebooks" / "first.ipynb", as_version=4)
+    assert not committed.cells[-1].outputs
+
+
+def test_without_make_the_same_is_run():
+    """The conda door's two modules are those that `make run` starts, in this order."""
+    dry = make("-n", "run").stdout
+    started = re.findall(r"-m (utils[.\w]+)", dry)
+    assert started == re.findall(
+        r"-m (utils[.\w]+)", "python -m utils.datasets.phantom && python -m utils.workflow"
+    )
+    defaults = inspect.signature(workflow.run_notebooks).parameters["notebooks"].default
+    assert '--dataset "phantom" --preset "quick"' in dry and len(defaults) == 4
+
+
+def test_the_conda_environment_has_its_name():
+    environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text())
+    assert f"conda activate {environment['name']}" in commands()
+
+
+def test_every_benchmark_can_be_started():
+    modules = re.findall(r"-m (benchmarks\.\w+)", make("-n", "bench").stdout)
+    assert len(modules) > 3
+    for module in modules:
+        file = REPOSITORY / f"{module.replace('.', '/')}.py"
+        assert "main" in functions(file) and "__main__" in file.read_text(), module
+
+
+def test_torchrun_starts_training(tmp_path):
+    """As far as the data set, which is not there; two processes train in test_distributed."""
+    command = "torchrun --nproc-per-node N -m utils.training --dataset phantom --preset quick"
+    assert command in commands()
+    arguments = command.replace(" N ", " 1 ").split()[1:]
+    environment = os.environ | {"LUNG_WORKSPACE": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+    environment["OMP_NUM_THREADS"] = "1"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "There is no data set 'phantom'" in done.stderr
+
+
+def test_the_functions_named_in_sentences_take_these_arguments():
+    assert "`slice_viewer(volume, mask, prediction)`" in README
+    inspect.signature(viewer.slice_viewer).bind("volume", "mask", "prediction")
+    assert '`export_html("case.html", volume, mask, prediction)`' in README
+    inspect.signature(viewer.export_html).bind("case.html", "volume", "mask", "prediction")
+
+
+def anchors(page):
+    """Names that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_leads_somewhere(name):
+    """To a file, and where it names one, to a heading in it."""
+    page = REPOSITORY / name
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?://|mailto:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        linked = page.parent / file if file else page
+        assert linked.exists(), f"{name}: {target}"
+        assert not anchor or anchor in anchors(linked), f"{name}: {target}"

@@ -1,0 +1,179 @@
+"""What can be said of the report without LaTeX: its sources, stale figures, faults in a log."""
+
+import json
+import os
+import re
+import shutil
+
+import pytest
+
+from utils.errors import InputError
+from utils.report import build as report
+from utils.report.numbers import latex_name
+from utils.studies import plan as study_plan
+from utils.studies import robustness
+
+RUN = "model.safetensors"
+
+
+@pytest.fixture
+def exported(tmp_path, monkeypatch):
+    """A run, a study with two runs, and figures and numbers of both, written in this order."""
+    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
+    runs, figures = tmp_path / "data/phantom/derived/runs", tmp_path / "figures/phantom"
+    study = {"runs": ["losses/*"], "figures": ["loss_study"]}
+    contents = {
+        runs / "quick" / RUN: "",
+        runs / "losses/bce" / RUN: "",
+        runs / "losses/dice" / RUN: "",
+        figures / "figure1_loss.pdf": "",
+        figures / "loss_study.pdf": "",
+        figures / "metrics.json": json.dumps({"run": "quick"}),
+        figures / "loss_study.json": json.dumps(study),
+    }
+    for age, (file, content) in enumerate(contents.items()):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        os.utime(file, (1e9 + age, 1e9 + age))
+    return figures
+
+
+def refuse_stale(figures, used=("figure1_loss", "loss_study")):
+    report.refuse_stale(report.read_studies([figures]), used)
+
+
+def test_fresh_figures_pass(exported):
+    refuse_stale(exported)
+
+
+@pytest.mark.parametrize(
+    ("file", "run", "notebook"),
+    [
+        ("figure1_loss.pdf", "quick", "04"),
+        ("metrics.json", "quick", "04"),
+        ("loss_study.pdf", r"losses/\*", "05"),
+        ("loss_study.json", r"losses/\*", "05"),
+    ],
+)
+def test_a_file_older_than_its_run_is_named(exported, file, run, notebook):
+    os.utime(exported / file, (1e8, 1e8))
+    said = rf"{file} in figures/phantom are older than the run {run} .*Run notebook {notebook}"
+    with pytest.raises(InputError, match=said):
+        refuse_stale(exported)
+
+
+@pytest.mark.parametrize("run", ["quick", "losses/bce", "losses/dice"])
+def test_a_run_trained_again_makes_its_figures_stale(exported, run):
+    os.utime(exported.parents[1] / "data/phantom/derived/runs" / run / RUN, (2e9, 2e9))
+    with pytest.raises(InputError, match=f"older than the run {run.split('/')[0]}"):
+        refuse_stale(exported)
+
+
+def test_a_missing_figure_is_named(exported):
+    with pytest.raises(InputError, match=r"lacks figure9_none\.pdf\. Run notebook 04"):
+        refuse_stale(exported, ["figure9_none"])
+    (exported / "loss_study.pdf").unlink()
+    with pytest.raises(InputError, match=r"lacks loss_study\.pdf\. Run notebook 05"):
+        refuse_stale(exported)
+
+
+def test_a_run_that_is_gone_is_named(exported):
+    weights = exported.parents[1] / "data/phantom/derived/runs/quick" / RUN
+    weights.unlink()
+    with pytest.raises(InputError, match="has no run quick, which figures/phantom shows"):
+        refuse_stale(exported)
+
+
+def test_without_any_run_age_cannot_be_told(exported):
+    """Figures that came from another machine: they are printed."""
+    shutil.rmtree(exported.parents[1] / "data")
+    os.utime(exported / "metrics.json", (1e8, 1e8))
+    refuse_stale(exported)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"runs": []}', '{"runs": ["x"], "figures": []}'])
+def test_numbers_that_name_no_run_are_refused(exported, content):
+    (exported / "loss_study.json").write_text(content)
+    with pytest.raises(InputError, match=r"loss_study\.json does not say which runs"):
+        refuse_stale(exported, [])
+
+
+def test_studies_of_image_sets_are_held_against_their_own_runs(exported):
+    pictures = exported.parent / "xrays_of_ours"
+    run = exported.parents[1] / "data/xrays_of_ours/derived/runs/seed003_tuned" / RUN
+    for file in (run, pictures / "side_by_side.pdf", pictures / "xrays.json"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text('{"runs": ["seed003_*"], "figures": ["side_by_side"]}')
+    studies = report.read_studies([exported, pictures])
+    assert {"metrics", "loss_study", "xrays"} == set(studies)
+    report.refuse_stale(studies, ["figure1_loss"])
+    os.utime(pictures / "side_by_side.pdf", (1e8, 1e8))
+    with pytest.raises(InputError, match=r"side_by_side\.pdf in figures/xrays_of_ours are older"):
+        report.refuse_stale(studies, ["figure1_loss"])
+
+
+def test_folders_that_cannot_be_read_together(exported):
+    other = exported.parent / "other"
+    with pytest.raises(InputError, match=r"figures/other has no numbers\. Run notebooks 06 and 07"):
+        report.read_studies([exported, other])
+    other.mkdir()
+    (other / "loss_study.json").write_text("{}")
+    with pytest.raises(InputError, match="are the same study of two data sets"):
+        report.read_studies([exported, other])
+    (other / "loss_study.json").rename(other / "xrays.json").write_text("{half")
+    with pytest.raises(InputError, match=r"other/xrays\.json is not JSON.*Run notebook 07 again"):
+        report.read_studies([exported, other])
+
+
+def test_the_sources_hold_no_result_of_their_own():
+    """A number with two decimals would be one typed by hand, unless others have published it."""
+    for file in report.SOURCES.rglob("*.tex"):
+        text = file.read_text().split(r"\begin{document}")[-1]
+        text = re.sub(r"\\includegraphics\[[^\]]*\]", "", text)
+        told = re.findall(r"\\published\{[\d.]+\}", text)
+        assert not told or re.search(r"\\cite[tp]\{", text), f"{file.name} cites nobody"
+        assert not re.findall(r"\d\.\d\d", re.sub(r"\\published\{[\d.]+\}", "", text)), file.name
+
+
+def test_every_citation_is_of_an_entry_and_every_entry_is_cited():
+    text = "".join(file.read_text() for file in report.SOURCES.rglob("*.tex"))
+    cited = {
+        name for names in re.findall(r"\\cite\w*\{([^}]+)\}", text) for name in names.split(",")
+    }
+    entries = re.findall(r"^@\w+\{(\w+),", (report.SOURCES / "references.bib").read_text(), re.M)
+    assert cited == set(entries) and len(entries) == len(set(entries))
+
+
+def test_every_loss_of_the_study_has_its_row():
+    text = (report.SOURCES / "sections/losses.tex").read_text()
+    rows = re.findall(r"^ *\\lossrow\{(\w+)\}", text, re.M)
+    assert sorted(rows) == sorted(map(latex_name, study_plan.LOSSES))
+
+
+def test_every_trouble_has_its_row():
+    text = (report.SOURCES / "sections/robustness.tex").read_text()
+    rows = re.findall(r"^ *\\troublerow\{(\w+)\}", text, re.M)
+    assert sorted(rows) == sorted(map(latex_name, robustness.TROUBLES))
+
+
+def test_faults_of_a_log_are_found_also_where_latex_breaks_the_line():
+    log = (
+        "LaTeX Warning: Reference `fig:a-rather-long-name-of-a-figure' on page 3 undefin\n"
+        "ed on input line 7.\n"
+        "Package natbib Warning: Citation `nobody' on page 1 undefined on input line 3.\n"
+        "Overfull \\hbox (4.9pt too wide) in paragraph at lines 1--2\n"
+        "Overfull \\hbox (5.1pt too wide) in paragraph at lines 3--4\n"
+        "LaTeX Font Warning: some size is not available\n"
+    )
+    faults = report.log_faults(log)
+    assert len(faults) == 3
+    assert "undefined" in faults[0] and "nobody" in faults[1] and "5.1pt" in faults[2]
+    stopped = log + "! LaTeX Error: File `x' not found.\n!  ==> Fatal error occurred\n"
+    assert report.log_faults(stopped) == ["! LaTeX Error: File `x' not found."]
+
+
+def test_without_a_run_the_sentence_says_what_to_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
+    (tmp_path / "data" / "phantom" / "Images").mkdir(parents=True)
+    assert report.main([]) == 1
+    assert "Run `make run DATASET=phantom` first." in capsys.readouterr().err

@@ -1,0 +1,252 @@
+"""Cases of a data set: a cache that is right after any change, mapped and not loaded; pairs."""
+
+import json
+import os
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from dicom_factory import expected_hu, set_pixels, write_series
+
+from utils import cases
+from utils.cases import case_names, load_cases
+from utils.errors import InputError
+
+
+@pytest.fixture
+def dataset(workspace):
+    """Folder of a data set with two cases, in a workspace of its own."""
+    folder = workspace / "data" / "small"
+    for name in ("Case_000", "Case_001"):
+        write_series(folder / "Images" / name)
+    return folder
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Names of the cases that were read from their files."""
+    seen = []
+    original = cases.read_series
+    monkeypatch.setattr(
+        cases, "read_series", lambda folder: seen.append(folder.name) or original(folder)
+    )
+    return seen
+
+
+def cache_of(dataset, name="Case_000"):
+    array = dataset / "derived" / "volumes" / f"{name}.npy"
+    return array, array.with_suffix(".json")
+
+
+def test_second_load_comes_memory_mapped_from_the_cache(dataset, reads):
+    first = load_cases("small")
+    second = load_cases("small")
+    assert reads == ["Case_000", "Case_001"]
+    assert list(first) == list(second) == ["Case_000", "Case_001"]
+    for one, other in zip(first.values(), second.values(), strict=True):
+        np.testing.assert_array_equal(other.hu, expected_hu(5))
+        assert isinstance(other.hu, np.memmap) and not other.hu.flags.writeable
+        np.testing.assert_array_equal(one.affine, other.affine)
+        assert (one.spacing, one.identity) == (other.spacing, other.identity)
+        assert (one.files, one.notes) == (other.files, other.notes)
+        assert all(os.path.isfile(file) for file in other.files)
+
+
+def test_cache_speaks_of_files_relative_to_the_data_set(dataset):
+    load_cases("small")
+    facts = json.loads(cache_of(dataset)[1].read_text())
+    assert facts["files"][0] == os.path.join("Images", "Case_000", "1-005.dcm")
+
+
+def test_notes_survive_the_cache(dataset):
+    (dataset / "Images" / "Case_000" / "README").write_text("x")
+    load_cases("small")
+    assert load_cases("small")["Case_000"].notes == ("Skipped 1 not DICOM (README).",)
+
+
+def test_changed_added_and_removed_sources_are_read_again(dataset, reads):
+    load_cases("small")
+    folder = dataset / "Images" / "Case_001"
+    write_series(folder, edit=lambda ds, k: set_pixels(ds, np.full((8, 6), 1024 + 77)))
+    assert (load_cases("small")["Case_001"].hu == 77).all()
+    write_series(folder, count=6)
+    np.testing.assert_array_equal(load_cases("small")["Case_001"].hu, expected_hu(6))
+    (folder / "1-001.dcm").unlink()
+    np.testing.assert_array_equal(load_cases("small")["Case_001"].hu, expected_hu(5))
+    assert reads == ["Case_000", "Case_001"] + ["Case_001"] * 3
+
+
+def shorten(array, facts):
+    array.write_bytes(array.read_bytes()[:-20])
+
+
+def pickled(array, facts):
+    """An object array, which only unpickling could read."""
+    np.save(array, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    vouch(array, facts)
+
+
+def other_type(array, facts):
+    np.save(array, expected_hu(5).astype(np.int32))
+    vouch(array, facts)
+
+
+def other_shape(array, facts):
+    np.save(array, expected_hu(4).astype(np.int16))
+    vouch(array, facts)
+
+
+def replaced(array, facts):
+    """Same size and type, other content: only the file's time tells."""
+    np.save(array, np.zeros((5, 8, 6), np.int16))
+
+
+def vouch(array, facts):
+    """Make the JSON agree with the array's file, as a hostile writer would."""
+    content = json.loads(facts.read_text())
+    content["array"] = [array.stat().st_size, array.stat().st_mtime_ns]
+    facts.write_text(json.dumps(content))
+
+
+def no_json(array, facts):
+    facts.unlink()
+
+
+def half_a_json(array, facts):
+    facts.write_text(facts.read_text()[:100])
+
+
+def foreign_json(array, facts):
+    facts.write_text(json.dumps({"hello": ["world"]}))
+
+
+def a_list(array, facts):
+    facts.write_text("[1, 2]")
+
+
+def bent_affine(array, facts):
+    content = json.loads(facts.read_text())
+    content["affine_lps_mm"][0][0] = float("nan")
+    facts.write_text(json.dumps(content))
+
+
+def older_format(array, facts):
+    content = json.loads(facts.read_text())
+    content["format"] = cases.FORMAT - 1
+    facts.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(shorten, pickled, other_type, other_shape, replaced, no_json),
+        *(half_a_json, foreign_json, a_list, bent_affine, older_format),
+    ],
+)
+def test_damaged_or_foreign_cache_is_made_anew(dataset, reads, damage):
+    load_cases("small")
+    damage(*cache_of(dataset))
+    volume = load_cases("small")["Case_000"]
+    np.testing.assert_array_equal(volume.hu, expected_hu(5))
+    assert np.isfinite(volume.affine).all()
+    assert reads == ["Case_000", "Case_001", "Case_000"]
+    load_cases("small")
+    assert len(reads) == 3, "the cache made anew must hold"
+
+
+def test_two_processes_may_store_the_same_case_at_once(dataset, reads):
+    """The first one's JSON was written last, beside the second one's array."""
+    load_cases("small")
+    array, facts = cache_of(dataset)
+    of_the_first = facts.read_text()
+    array.unlink()
+    load_cases("small")
+    facts.write_text(of_the_first)
+    np.testing.assert_array_equal(load_cases("small")["Case_000"].hu, expected_hu(5))
+    assert reads == ["Case_000", "Case_001", "Case_000"]
+
+
+def test_all_bad_cases_are_reported_together(dataset):
+    write_series(dataset / "Images" / "Case_002")[2].unlink()
+    (dataset / "Images" / "Case_003").mkdir()
+    with pytest.raises(InputError) as caught:
+        load_cases("small")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "2 cases cannot be loaded."
+    assert lines[1].startswith("Case_002: gap of 6 mm")
+    assert lines[2].startswith("Case_003: no file")
+    assert not cache_of(dataset, "Case_002")[0].exists()
+    assert cache_of(dataset, "Case_001")[1].exists(), "good cases stay cached"
+
+
+def test_only_the_cases_asked_for_are_read(dataset, reads):
+    assert list(load_cases("small", ["Case_001"])) == ["Case_001"]
+    assert reads == ["Case_001"]
+    with pytest.raises(InputError, match=r"Case_009: no such case .* Case_000, Case_001"):
+        load_cases("small", ["Case_009"])
+
+
+def test_any_folder_below_images_is_a_case(dataset):
+    (dataset / "Images" / "Case_000").rename(dataset / "Images" / "Müller 3")
+    (dataset / "Images" / "notes.txt").write_text("no case")
+    assert case_names("small") == ["Case_001", "Müller 3"]
+    assert list(load_cases("small")) == ["Case_001", "Müller 3"]
+
+
+def test_data_set_without_cases_is_refused(dataset):
+    shutil.rmtree(dataset / "Images")
+    (dataset / "Images").mkdir()
+    with pytest.raises(InputError, match="holds no case"):
+        load_cases("small")
+
+
+def test_a_killed_write_leaves_no_trusted_half(dataset, reads, monkeypatch):
+    """The array is there, its JSON is not: read again, as if nothing had been."""
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    load_cases("small", ["Case_001"])
+    array, facts = cache_of(dataset)
+    with monkeypatch.context() as patch:
+        patch.setattr(cases.json, "dumps", killed)
+        with pytest.raises(KeyboardInterrupt):
+            load_cases("small", ["Case_000"])
+    assert array.exists() and not facts.exists()
+    assert len(list(array.parent.iterdir())) == 3, "no temporary file stays"
+    np.testing.assert_array_equal(load_cases("small")["Case_000"].hu, expected_hu(5))
+
+
+def test_full_disk_is_one_clear_error(dataset, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cases.np, "save", full)
+    with pytest.raises(InputError, match=r"Case_000: .*Case_000.npy cannot be written \(No space"):
+        load_cases("small", ["Case_000"])
+    assert list(cache_of(dataset)[0].parent.iterdir()) == []
+
+
+def bare_volume(shape):
+    return SimpleNamespace(hu=np.zeros(shape, np.int16))
+
+
+def test_pairing_lists_everything_that_does_not_pair():
+    volumes = {n: bare_volume((4, 8, 8)) for n in ("Case_000", "Case_001", "Case_002")}
+    masks = {"Case_000": np.zeros((4, 8, 8)), "Case_001": np.zeros((5, 8, 8)), "Case_9": 0}
+    with pytest.raises(InputError) as error:
+        cases.create_paired_data(volumes, masks)
+    message = str(error.value)
+    assert "Case_002 has an image but no mask" in message
+    assert "Case_9 has a mask but no image" in message
+    assert "Case_001: image (4, 8, 8) but mask (5, 8, 8)" in message
+    assert "Case_000" not in message
+
+
+def test_pairing_keeps_arrays_and_sorts_by_name():
+    volumes = {"b": bare_volume((1, 2, 2)), "a": bare_volume((2, 2, 2))}
+    masks = {"a": np.zeros((2, 2, 2)), "b": np.zeros((1, 2, 2))}
+    result = cases.create_paired_data(volumes, masks)
+    assert list(result) == ["a", "b"]
+    assert result["b"][0] is volumes["b"].hu and result["b"][1] is masks["b"]

@@ -1,0 +1,76 @@
+"""Restart: killed for real, and from checkpoints that are missing, foreign or damaged."""
+
+import json
+
+import pytest
+import torch
+from kill_training import SETTINGS, kill_and_compare, sets
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from utils.errors import InputError
+from utils.training import checkpoint
+from utils.training.loop import Trainer
+
+
+def test_killed_at_random_moments_it_ends_as_an_unbroken_run(tmp_path):
+    epochs = kill_and_compare(tmp_path, kills=5, seed=1)
+    assert len(set(epochs)) > 1  # it was really cut in the middle
+
+
+@pytest.fixture(scope="module")
+def trained():
+    trainer = Trainer(SETTINGS, *sets())
+    trainer.run_epoch()
+    return trainer
+
+
+def test_everything_comes_back(trained, tmp_path):
+    checkpoint.save_checkpoint(tmp_path / "c.safetensors", "this run", trained)
+    other = Trainer(SETTINGS, *sets())
+    assert checkpoint.restore_checkpoint(tmp_path / "c.safetensors", "this run", other)
+    assert other.history == trained.history
+    for name, tensor in trained.model.state_dict().items():
+        assert torch.equal(other.model.state_dict()[name], tensor)
+        assert torch.equal(other.best_weights[name], trained.best_weights[name])
+    before, after = trained.optimiser.state_dict(), other.optimiser.state_dict()
+    assert json.dumps(before["param_groups"]) == json.dumps(after["param_groups"])
+    for number, moments in before["state"].items():
+        for name, tensor in moments.items():
+            restored = after["state"][number][name]
+            assert torch.equal(restored, tensor) and restored.stride() == tensor.stride()
+    schedules = trained.schedule.inner.state_dict(), other.schedule.inner.state_dict()
+    assert json.dumps(schedules[0]) == json.dumps(schedules[1])
+
+
+@pytest.mark.parametrize("damage", ["missing", "foreign", "truncated", "empty", "pickle"])
+def test_what_cannot_be_read_is_left_alone(trained, tmp_path, damage):
+    file = tmp_path / "c.safetensors"
+    if damage == "pickle":
+        torch.save(trained.model.state_dict(), file)
+    elif damage != "missing":
+        checkpoint.save_checkpoint(
+            file, "another run" if damage == "foreign" else "this run", trained
+        )
+    if damage in ("truncated", "empty"):
+        file.write_bytes(file.read_bytes()[: 0 if damage == "empty" else -9])
+    fresh = Trainer(SETTINGS, *sets())
+    before = {name: tensor.clone() for name, tensor in fresh.model.state_dict().items()}
+    assert not checkpoint.restore_checkpoint(file, "this run", fresh)
+    assert not fresh.history
+    assert all(torch.equal(before[n], t) for n, t in fresh.model.state_dict().items())
+
+
+@pytest.mark.parametrize("part", ["model.last.weight", "optimiser.0.exp_avg", "history"])
+def test_a_checkpoint_that_lies_is_refused(trained, tmp_path, part):
+    file = tmp_path / "c.safetensors"
+    checkpoint.save_checkpoint(file, "this run", trained)
+    with safe_open(file, framework="pt") as archive:
+        facts, tensors = archive.metadata(), {n: archive.get_tensor(n) for n in archive.keys()}
+    if part == "history":
+        del facts["history"]
+    else:
+        tensors[part.replace(".0.", ".99.")] = tensors.pop(part)[:0]
+    save_file(tensors, file, metadata=facts)
+    with pytest.raises(InputError, match=r"c\.safetensors is no checkpoint of this run"):
+        checkpoint.restore_checkpoint(file, "this run", Trainer(SETTINGS, *sets()))

@@ -1,0 +1,95 @@
+"""Metrics of an epoch against torchmetrics and evaluation.py, and the learning step."""
+
+import pytest
+import torch
+from torchmetrics.functional.classification import multiclass_accuracy
+from torchmetrics.functional.segmentation import dice_score
+
+from utils import losses
+from utils.dataset import batches
+from utils.overlap import dsc, predicted_labels
+from utils.settings import Settings
+from utils.training.epoch import batch_sums, epoch_means, learn, measure
+from utils.training.optimiser import build_optimiser
+from utils.unet import build_unet
+
+TINY = Settings(image_size=16, width=4, levels=2, epochs=1, batch_size=4, dropout=0.0)
+
+
+class Labelled:
+    """A data set as others may bring it: images and label maps of stripes, gathered in batches."""
+
+    def __init__(self, slices=10, classes=3):
+        generator = torch.Generator().manual_seed(1)
+        self.truths = torch.randint(classes, (slices, 1, 4, 4), generator=generator)
+        self.truths = self.truths.repeat_interleave(4, 2).repeat_interleave(4, 3)
+        noise = torch.rand(slices, 1, 16, 16, generator=generator)
+        self.images = (self.truths + noise) / classes
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitems__(self, indices):
+        return self.images[indices], self.truths[indices]
+
+
+def test_binary_metrics_against_evaluation():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(9, 1, 8, 8, generator=generator)
+    truths = (torch.rand(9, 1, 8, 8, generator=generator) > 0.7).float()
+    truths[3] = 0
+    parts = [
+        batch_sums(torch.tensor(float(k)), logits[s], truths[s])
+        for k, s in enumerate((slice(0, 4), slice(4, 8), slice(8, 9)))
+    ]
+    found = epoch_means(parts)
+    lung = truths.flatten(1).any(1)
+    assert found["loss"] == pytest.approx((0 * 4 + 1 * 4 + 2 * 1) / 9)
+    assert found["accuracy"] == pytest.approx(((logits > 0) == truths.bool()).float().mean())
+    assert found["dsc"] == pytest.approx(dsc(logits[:, 0] > 0, truths[:, 0])[lung.numpy()].mean())
+
+
+def test_label_metrics_against_torchmetrics():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 3, 8, 8, generator=generator)
+    labels = torch.randint(3, (6, 1, 8, 8), generator=generator)
+    found = epoch_means([batch_sums(torch.tensor(0.5), logits, labels)])
+    predicted = logits.argmax(1)
+    assert torch.equal(predicted_labels(logits)[:, 0], predicted)
+    expected = multiclass_accuracy(predicted, labels[:, 0], 3, average="micro")
+    assert found["accuracy"] == pytest.approx(expected.item())
+    score = dice_score(predicted, labels[:, 0], 3, input_format="index", average="none")
+    assert found["dsc"] == pytest.approx(score.mean().item())
+
+
+def test_a_class_that_a_slice_does_not_hold_scores_nothing():
+    labels = torch.zeros(1, 1, 2, 2)
+    logits = torch.tensor([5.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    assert epoch_means([batch_sums(torch.tensor(0.0), logits, labels)])["dsc"] == 1
+    nothing = epoch_means([batch_sums(torch.tensor(0.0), -logits[:, :1], labels)])
+    assert nothing["accuracy"] == 1 and nothing["dsc"] != nothing["dsc"]
+
+
+@pytest.mark.parametrize("loss", ["combined", "two_sided"])
+def test_label_maps_are_learnt(loss):
+    settings = Settings(**{**TINY.__dict__, "classes": 3, "loss": loss, "learning_rate": 0.02})
+    model, data = build_unet(settings), Labelled()
+    assert model.last.out_channels == 3
+    minimised = losses.loss_from_settings(settings)
+    optimiser = build_optimiser(model.parameters(), settings)
+    before = measure(model, batches(data, 4), minimised)
+    for _ in range(15):
+        learn(model, batches(data, 4, shuffle=True), minimised, optimiser, settings)
+    after = measure(model, batches(data, 4), minimised)
+    assert after["loss"] < before["loss"] / 2 and after["dsc"] > 0.9 > before["dsc"]
+
+
+def test_gradients_are_clipped():
+    """Plain gradient descent at rate 1 moves the weights by the clipped norm at most."""
+    settings = Settings(**{**TINY.__dict__, "clip_norm": 0.01})
+    model, data = build_unet(settings), Labelled(4, 2)
+    optimiser = torch.optim.SGD(model.parameters(), 1.0)
+    before = torch.nn.utils.parameters_to_vector(model.parameters()).clone()
+    learn(model, batches(data, 4), losses.loss_from_settings(settings), optimiser, settings)
+    step = torch.nn.utils.parameters_to_vector(model.parameters()) - before
+    assert step.norm().item() == pytest.approx(0.01, rel=1e-3)

@@ -1,0 +1,246 @@
+"""The embedded data set: twelve synthetic chest CTs, written as real DICOM series with masks.
+
+Nothing in it comes from a person. `python -m utils.datasets.phantom` writes it to data/phantom:
+
+    Images/Case_000/1-001.dcm …           one CT Image Storage object a slice, head first
+    Segmentations/Case_000_seg.npz        `masks`, uint8 0/1 [slices, rows, cols], feet first
+    phantom.json                          version and seed of the generator
+
+The same version gives the same bytes. For a quick case through the same code (0.5 s), as
+tests need it: `small_patient(3)`.
+"""
+
+import dataclasses
+import json
+import multiprocessing
+import shutil
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from tqdm.auto import tqdm
+
+from utils.datasets.phantom.body import Body
+from utils.datasets.phantom.scanner import add_nodules, pulmonary_vessels, scan
+from utils.datasets.phantom.slices import PADDING, ct_slice
+from utils.errors import InputError
+from utils.workspace import shown, workspace, write_json, written_whole
+
+VERSION = 1  # raise it with every change of the pictures: old sets are then made anew
+SEED = 20260
+OUTLINED_AT_LEAST = 80  # mm²
+
+
+@dataclasses.dataclass(frozen=True)
+class Patient:
+    """Everything that makes one synthetic patient and the way it was scanned."""
+
+    number: int  # Case_<number>, and the seed of all randomness
+    sex: str  # "F" or "M"
+    age: int  # years
+    height: float  # m
+    scale: tuple  # size along (x, y, z) relative to the standard man
+    fat: float  # mm under the skin
+    pixel: float  # mm
+    spacing: float  # mm between slices, which is their thickness too
+    slices: int
+    dose: int  # tube current in mA; noise goes with 1 / sqrt(dose)
+    inflation: float = 0  # mm that the diaphragm stands lower (negative: higher)
+    bottom: float = -207  # z of the lowest slice, in mm of the standard man
+    shift: tuple = (0, 0)  # mm (x, y) from the centre of the image to the patient
+    tilt: float = 0  # degrees that the patient is rolled to one side
+    couch: float = 0  # mm of mattress between back and couch
+    contrast: float = 0  # HU that contrast medium adds to blood
+    nodules: int = 2
+    finding: str = ""  # or "absent left", "collapsed right", "effusion right", "emphysema"
+    kernel: str = "STANDARD"  # or "LUNG": sharper and noisier
+    intercept: int = -1024  # RescaleIntercept
+    signed: bool = True  # PixelRepresentation 1
+    padded: bool = False  # only a disc is reconstructed, -2000 is stored outside
+    matrix: int = 256  # rows and columns
+
+
+# fmt: off
+PATIENTS = (
+    Patient(0, "M", 61, 1.72, (.91, .92, .94), 14, 1.19, 6.0, 55, 160, shift=(2, -8)),
+    Patient(1, "F", 54, 1.60, (.83, .86, .88), 17, 1.15, 5.2, 60, 140, shift=(-4, -6), tilt=3,
+            couch=6, contrast=120),
+    Patient(2, "M", 70, 1.68, (.91, .95, .90), 9, 1.17, 8.0, 40, 90, shift=(1, -8), inflation=13,
+            finding="emphysema", nodules=3, couch=10, bottom=-216),
+    Patient(3, "F", 66, 1.57, (.80, .83, .85), 21, 1.12, 5.5, 54, 120, shift=(3, -14),
+            intercept=-1000, inflation=-8),
+    Patient(4, "M", 58, 1.75, (.92, .94, .95), 15, 1.20, 6.5, 51, 110, shift=(0, -6),
+            finding="absent left", nodules=0, contrast=90),
+    Patient(5, "F", 35, 1.64, (.82, .82, .91), 13, 1.10, 5.4, 60, 200, shift=(0, -10), signed=False,
+            inflation=8, kernel="LUNG"),
+    Patient(6, "M", 73, 1.70, (.89, .92, .91), 20, 1.19, 7.0, 46, 70, shift=(-2, -12), tilt=-4,
+            finding="effusion right", couch=12),
+    Patient(7, "F", 9, 1.33, (.63, .65, .66), 6, 0.84, 3.8, 60, 60, shift=(2, -6), nodules=0,
+            padded=True),
+    Patient(8, "M", 49, 1.80, (.94, .91, 1.0), 10, 1.20, 7.5, 47, 150, shift=(-3, -5), inflation=10,
+            contrast=160, kernel="LUNG"),
+    Patient(9, "F", 78, 1.52, (.79, .87, .80), 17, 1.08, 4.8, 58, 50, shift=(2, -8), tilt=2,
+            finding="collapsed right", couch=4),
+    Patient(10, "M", 16, 1.66, (.82, .80, .88), 7, 1.02, 5.3, 59, 100, shift=(4, -4), nodules=1,
+            inflation=4),
+    Patient(11, "F", 47, 1.66, (.82, .87, .90), 26, 1.20, 6.0, 53, 80, shift=(0, -14), tilt=-2,
+            couch=8, nodules=4),
+)
+# fmt: on
+
+
+def small_patient(number=0, matrix=64, slices=20, **changes):
+    """Patient `number` on a coarse grid, same field of view and range: for quick tests."""
+    full = PATIENTS[number]
+    return dataclasses.replace(
+        full,
+        matrix=matrix,
+        slices=slices,
+        pixel=full.pixel * full.matrix / matrix,
+        spacing=full.spacing * full.slices / slices,
+        **changes,
+    )
+
+
+def make_patient(patient):
+    """CT and lung mask of a synthetic patient.
+
+    Returns int16 HU and uint8 0/1 mask, both [slices, rows, cols], slice 0 at the feet end,
+    row 0 in front, column 0 at the patient's right. Outside a reconstructed disc
+    (`patient.padded`) HU is -1024, as after clipping the padding that the files hold.
+    """
+    p, rng = patient, np.random.default_rng([patient.number, SEED])
+    hu, lung, mask = _sections(p, rng)
+    spacing = np.array((p.spacing, p.pixel, p.pixel))
+    vessels = pulmonary_vessels(mask, spacing, hila(p, spacing), 0.6 * p.scale[0], rng)
+    hu += lung * vessels * (45 + p.contrast - hu)
+    add_nodules(hu, mask, spacing, p.nodules, rng)
+    sharp = p.kernel == "LUNG"
+    noise = 11 * (150 / p.dose) ** 0.5 * (1.5 if sharp else 1)
+    scan(hu, p.pixel, noise, (0.55 if sharp else 0.75) * p.pixel, rng)
+    hu = np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
+    if p.padded:
+        outside = outside_disc(p.matrix)
+        hu[:, outside], mask[:, outside] = -1024, 0
+    return hu, as_readers_outline(mask, p.pixel)
+
+
+def as_readers_outline(mask, pixel):
+    """Mask without pieces of less than OUTLINED_AT_LEAST in a slice; pixel : mm.
+
+    The lowest tip of a lung crosses a slice in a sliver of a few pixels. Readers do not outline
+    those: the smallest contoured slices of the LCTSC patients measure 110 to 210 mm².
+    """
+    kept = np.zeros_like(mask)
+    for slice_mask, slice_kept in zip(mask, kept, strict=True):
+        pieces, count = ndimage.label(slice_mask)
+        sizes = np.bincount(pieces.ravel(), minlength=count + 1) * pixel**2
+        slice_kept[:] = (sizes >= OUTLINED_AT_LEAST)[pieces] & (pieces > 0)
+    return kept
+
+
+def _sections(patient, rng):
+    """Ideal HU and cover of lung (float32), and mask (uint8), all [slices, rows, cols].
+
+    A slice sees its middle with weight 1/2 and its two faces, which its neighbours share, with
+    1/4 each: about the slice profile of a spiral scan. The mask is drawn on the middle.
+    """
+    body, step = Body(patient, rng), patient.spacing / patient.scale[2]
+    shape = (patient.slices, patient.matrix, patient.matrix)
+    hu, lung, mask = *np.zeros((2, *shape), np.float32), np.zeros(shape, np.uint8)
+    face = [plane / 4 for plane in body.section(patient.bottom - step / 2)]
+    for number in range(patient.slices):
+        middle = body.section(patient.bottom + number * step)
+        mask[number] = middle[1] > 0.5
+        hu[number], lung[number] = (f + m / 2 for f, m in zip(face, middle, strict=True))
+        face = [plane / 4 for plane in body.section(patient.bottom + (number + 0.5) * step)]
+        hu[number] += face[0]
+        lung[number] += face[1]
+    return hu, lung, mask
+
+
+def hila(patient, spacing):
+    """Voxels (fractional) where the vessels of the right and the left lung come in."""
+    middle = (patient.matrix - 1) / 2
+    carina = np.array((-patient.bottom * patient.scale[2], *patient.shift[::-1]))
+    places = (carina + np.array((-10, 8, x)) * patient.scale[::-1] for x in (-40, 40))
+    return [place / spacing + (0, middle, middle) for place in places]
+
+
+def outside_disc(matrix):
+    """Pixels outside the largest disc in the image: bool [rows, cols]."""
+    centre = (np.arange(matrix) - (matrix - 1) / 2) ** 2
+    return centre[:, None] + centre > (matrix / 2) ** 2
+
+
+def write_case(patient, images_folder, segmentations_folder):
+    """Write one patient: its slices in Case_NNN/, then Case_NNN_seg.npz. Returns the case's name.
+
+    The mask comes last and whole, so a case that has it is complete.
+    """
+    name = f"Case_{patient.number:03d}"
+    folder = Path(images_folder) / name
+    shutil.rmtree(folder, ignore_errors=True)  # leftovers of a run that was stopped
+    folder.mkdir(parents=True)
+    hu, mask = make_patient(patient)
+    stored = hu.astype(np.int32) - patient.intercept
+    if patient.padded:
+        stored[:, outside_disc(patient.matrix)] = PADDING
+    stored = stored.astype("<i2" if patient.signed else "<u2")
+    # written in no order at all, so that neither folder order nor file times help anyone
+    for number in np.random.default_rng(patient.number).permutation(len(hu)):
+        dataset = ct_slice(patient, stored, int(number), f"{VERSION} {SEED}")
+        dataset.save_as(folder / f"1-{dataset.InstanceNumber:03d}.dcm", enforce_file_format=True)
+    with written_whole(Path(segmentations_folder) / f"{name}_seg.npz") as temporary:
+        np.savez_compressed(temporary, masks=mask)
+    return name
+
+
+def make_phantom(folder=None, cases=None, workers=2):
+    """Write the data set to `folder` (default: data/phantom of the workspace); returns the folder.
+
+    cases : numbers of the cases wanted, default all. Cases that are there already are kept;
+    half-written ones and those of another version are made again. Raises InputError when
+    `folder` holds images that this function did not make.
+    """
+    folder = Path(folder) if folder else workspace() / "data" / "phantom"
+    images, masks = folder / "Images", folder / "Segmentations"
+    stamp = folder / "phantom.json"
+    version = {"generator": "utils.phantom", "version": VERSION, "seed": SEED}
+    if stamp.exists() and json.loads(stamp.read_text()) != version:
+        for mask in masks.glob("Case_*_seg.npz"):
+            mask.unlink()
+    elif not stamp.exists() and images.exists():
+        raise InputError(
+            f"{shown(folder)} holds Images/ but no phantom.json, so it is not the synthetic data "
+            f"set and is left alone. Give another folder, or move that one away."
+        )
+    write_json(stamp, version)
+    wanted = PATIENTS if cases is None else [PATIENTS[case] for case in cases]
+    missing = [p for p in wanted if not (masks / f"Case_{p.number:03d}_seg.npz").exists()]
+    if not missing:
+        print(f"The synthetic data set is complete: {len(wanted)} cases in {shown(folder)}.")
+        return folder
+    with tqdm(total=len(missing), desc="synthetic patients", unit="case") as bar:
+        for _ in _written(missing, images, masks, workers):
+            bar.update()
+    return folder
+
+
+def _written(patients, images, masks, workers):
+    """Write patients, in this process or several, and yield each name when it is done."""
+    if workers < 2 or len(patients) < 2:
+        yield from (write_case(patient, images, masks) for patient in patients)
+        return
+    # spawn: a forked copy of a process that already runs torch's threads can hang
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(patients)), mp_context=context) as pool:
+        jobs = [pool.submit(write_case, patient, images, masks) for patient in patients]
+        for job in as_completed(jobs):
+            yield job.result()
+
+
+def main():
+    """Make the embedded data set and say where it is."""
+    print(f"Synthetic chest CTs: {shown(make_phantom())}")

@@ -1,0 +1,174 @@
+"""One CT slice as its header describes it: place, size, coding and rescale."""
+
+from dataclasses import dataclass
+
+from utils.dicom.header import Source
+from utils.dicom.values import integer, items, number, numbers, text
+from utils.errors import InputError
+
+LARGEST_SIDE = 4096  # pixels; CT matrices are 256 to 2048
+MOST_SLICES = 4000
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How stored pixels are coded (PS3.3 C.7.6.3): sizes in bits, padding as raw 16-bit value."""
+
+    rows: int
+    cols: int
+    frames: int
+    allocated: int
+    stored: int
+    high_bit: int
+    signed: bool
+    padding: tuple | None  # (PixelPaddingValue, PixelPaddingRangeLimit)
+
+
+@dataclass(eq=False)
+class Frame:
+    """One slice: a file, or one frame of a multi-frame file."""
+
+    source: Source
+    coding: Coding
+    index: int  # frame within the file
+    uid: str
+    position: tuple | None  # mm, LPS, centre of the first pixel
+    orientation: tuple | None  # direction of a row, direction of a column
+    pixel_spacing: tuple  # mm between rows, between columns
+    location: float | None  # SliceLocation, mm
+    thickness: float | None  # mm
+    slope: float
+    intercept: float
+
+    @property
+    def name(self):
+        """File name, with the frame's number where the file has several."""
+        many = f" frame {self.index + 1}" if self.coding.frames > 1 else ""
+        return self.source.name + many
+
+
+def frames_of(source):
+    """Frames of one file, in stored order. Raises InputError naming the file."""
+    try:
+        coding = _coding(source)
+        if coding.frames == 1 and "PerFrameFunctionalGroupsSequence" not in source.dataset:
+            return [_frame(source, coding, 0, [source.dataset])]
+        return _functional_groups(source, coding)
+    except InputError as problem:
+        raise InputError(f"{source.name}: {problem}") from None
+
+
+def _functional_groups(source, coding):
+    """Frames of an enhanced multi-frame file (PS3.3 C.7.6.16): each group's own items first."""
+    shared = _macros(items(source.dataset, "SharedFunctionalGroupsSequence"))
+    per_frame = items(source.dataset, "PerFrameFunctionalGroupsSequence")
+    if len(per_frame) != coding.frames:
+        raise InputError(
+            f"{coding.frames} frames but {len(per_frame)} functional groups, so that the frames' "
+            "positions are not known. Export the series again, one file a slice"
+        )
+    return [
+        _frame(source, coding, index, [*_macros([group]), *shared, source.dataset])
+        for index, group in enumerate(per_frame)
+    ]
+
+
+def _macros(groups):
+    """Items of the macros that hold a frame's geometry and rescale."""
+    keywords = (
+        "PlanePositionSequence",
+        "PlaneOrientationSequence",
+        "PixelMeasuresSequence",
+        "PixelValueTransformationSequence",
+    )
+    return [item for group in groups for keyword in keywords for item in items(group, keyword)]
+
+
+def _frame(source, coding, index, places):
+    """Frame whose elements are looked up in `places`, the most specific data set first."""
+
+    def find(keyword, count):
+        for place in places:
+            found = numbers(place, keyword, count)
+            if found is not None:
+                return found
+        return None
+
+    def find_one(keyword):
+        found = find(keyword, 1)
+        return found and found[0]
+
+    spacing = find("PixelSpacing", 2)
+    if spacing is None or not all(0.01 <= side <= 100 for side in spacing):
+        raise InputError(
+            f"PixelSpacing is {_or_missing(spacing)}, expected two lengths in mm. "
+            "Correct the header or export again"
+        )
+    slope, intercept = find_one("RescaleSlope"), find_one("RescaleIntercept")
+    if slope is None or intercept is None:
+        raise InputError(
+            "RescaleSlope or RescaleIntercept is missing, so that the stored values cannot be "
+            "turned into Hounsfield units. Export the series again with both"
+        )
+    if slope == 0:
+        raise InputError("RescaleSlope is 0, expected a factor such as 1. Export again")
+    return Frame(
+        source=source,
+        coding=coding,
+        index=index,
+        uid=text(source.dataset, "SOPInstanceUID"),
+        position=find("ImagePositionPatient", 3),
+        orientation=find("ImageOrientationPatient", 6),
+        pixel_spacing=spacing,
+        location=find_one("SliceLocation"),
+        thickness=find_one("SliceThickness"),
+        slope=slope,
+        intercept=intercept,
+    )
+
+
+def _coding(source):
+    """Coding of the pixels of one file; InputError for anything but grey CT pixels."""
+    dataset = source.dataset
+    samples = integer(dataset, "SamplesPerPixel", 1)
+    photometric = text(dataset, "PhotometricInterpretation")
+    if samples != 1 or photometric != "MONOCHROME2":
+        raise InputError(
+            f"PhotometricInterpretation is {photometric or 'missing'} with {samples} sample(s) a "
+            "pixel, expected MONOCHROME2 with 1. Export the original CT, not a screenshot"
+        )
+    rows, cols = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
+    frames = integer(dataset, "NumberOfFrames", 1)
+    if not (1 <= rows <= LARGEST_SIDE and 1 <= cols <= LARGEST_SIDE and 1 <= frames <= MOST_SLICES):
+        raise InputError(
+            f"{frames} frame(s) of {rows} rows x {cols} columns, expected 1 to {LARGEST_SIDE} "
+            f"each and at most {MOST_SLICES} frames. Correct the header or export again"
+        )
+    allocated = integer(dataset, "BitsAllocated", 0)
+    stored = integer(dataset, "BitsStored", allocated)
+    high_bit = integer(dataset, "HighBit", stored - 1)
+    if allocated not in (8, 16) or not 1 <= stored <= high_bit + 1 <= allocated:
+        raise InputError(
+            f"BitsAllocated {allocated}, BitsStored {stored}, HighBit {high_bit}, expected 8 or 16 "
+            "bits that hold the stored ones. Correct the header or export again"
+        )
+    sign = integer(dataset, "PixelRepresentation")
+    if sign not in (0, 1):
+        raise InputError(
+            f"PixelRepresentation is {_or_missing(sign)}, expected 0 (unsigned) or 1 (signed). "
+            "Correct the header or export again"
+        )
+    return Coding(rows, cols, frames, allocated, stored, high_bit, sign == 1, _padding(dataset))
+
+
+def _padding(dataset):
+    """(lowest, highest) padding value as stored in 16 bits, or None."""
+    value = number(dataset, "PixelPaddingValue")
+    if value is None:
+        return None
+    limit = number(dataset, "PixelPaddingRangeLimit")
+    return int(value), int(value if limit is None else limit)
+
+
+def _or_missing(value):
+    return "missing" if value is None else value

@@ -1,0 +1,174 @@
+"""The header of one DICOM file, without its pixels: parsed here and nowhere else."""
+
+import itertools
+import os
+import stat
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset, read_partial
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from utils.dicom.values import text
+from utils.errors import InputError
+
+HEADER_BLOCK = 16 * 1024  # bytes read first: holds the whole header of an ordinary slice
+LARGEST_FILE = 2 * 1024**3  # bytes; an enhanced CT of 4000 slices of 512² is as long
+LARGEST_INFLATED = 256 * 1024**2  # bytes; a deflated file may claim a thousandfold of its length
+MOST_ITEMS = 50_000  # of sequences; an enhanced CT of 4000 slices has some 40,000
+MOST_ELEMENTS = 10_000  # outside sequences; scanners write some hundreds
+ITEM = b"\xfe\xff\x00\xe0"  # tag of a sequence's item, little endian
+# groups that may follow the pixels, in both byte orders: signatures and trailing padding
+AFTER_PIXELS = {b"\xfa\xff", b"\xff\xfa", b"\xfc\xff", b"\xff\xfc"}
+ENCAPSULATED = 0xFFFFFFFF  # length of pixel data in fragments
+PIXEL_DATA = 0x7FE00010  # integer pixels
+PIXEL_TAGS = {0x7FE00008, 0x7FE00009, PIXEL_DATA}  # float, double and integer pixels
+
+
+@dataclass(eq=False)
+class Source:
+    """One DICOM file: its header without the pixels, and where the pixels lie."""
+
+    path: Path
+    name: str  # relative to the series' folder, as shown in messages
+    dataset: Dataset
+    syntax: str  # transfer syntax UID
+    bare: bool  # without preamble or file meta information
+    size: int  # bytes of the file (of the data set after inflation, where deflated)
+    pixel_tag: int | None = None
+    pixel_offset: int = 0  # of the value's first byte
+    pixel_length: int = 0  # bytes, or ENCAPSULATED
+    inflated: bytes | None = None
+
+    def after_pixels(self):
+        """How many bytes, if they are no DICOM element and no padding, follow the pixels."""
+        end = self.pixel_offset + self.pixel_length
+        if end >= self.size:
+            return 0
+        if self.inflated is None:
+            with open(self.path, "rb", buffering=0) as file:
+                file.seek(end)
+                start = file.read(8)
+        else:
+            start = self.inflated[end : end + 8]
+        known = start[:2] in AFTER_PIXELS or start.strip(b"\0 ") == b""
+        return 0 if known else self.size - end
+
+
+def read_header(path, name):
+    """Header of one file as a Source; None if the file is not DICOM at all.
+
+    Raises InputError for a file that cannot be opened, or is DICOM but cannot be parsed.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
+            return None
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            block = file.read(HEADER_BLOCK)
+            marked = block[128:132] == b"DICM"
+            if not marked and not _starts_like_dicom(block):
+                return None
+            if size > LARGEST_FILE:
+                raise InputError(f"{name} is {size / 1e9:.1f} GB long; no CT series is so large")
+            source = _parse(path, name, block, size) if size > len(block) else None
+            if source is None:  # the header is longer than the block, or the block is all
+                source = _parse(path, name, block + file.read(), size, whole=True)
+    except OSError as error:
+        raise InputError(
+            f"{name} cannot be read ({error.strerror or error}). "
+            "Give read permission or fetch the file again"
+        ) from None
+    if (
+        source is not None
+        and not marked
+        and not (text(source.dataset, "SOPClassUID") or text(source.dataset, "Modality"))
+    ):
+        return None
+    if source is None and marked:
+        raise InputError(f"{name} is DICOM but its header cannot be parsed. Fetch the file again")
+    return source
+
+
+def _parse(path, name, data, size, whole=False):
+    """Source from the first bytes of a file; None if they do not suffice or do not parse."""
+    inflated = None
+    if DeflatedExplicitVRLittleEndian.encode() in data:
+        if not whole:
+            return None
+        inflated = _inflate(data, name)
+    content = data if inflated is None else inflated
+    if content.count(ITEM) > MOST_ITEMS:  # each takes pydicom a tenth of a millisecond
+        raise InputError(
+            f"{name} has more than {MOST_ITEMS:,} items in sequences, which no series needs. "
+            "Export it again"
+        )
+    found, seen = {}, itertools.count(1)
+
+    def at_pixels(tag, vr, length):
+        if next(seen) > MOST_ELEMENTS:
+            raise ValueError("too many elements")
+        if tag not in PIXEL_TAGS:
+            return False
+        found.update(pixel_tag=int(tag), pixel_offset=buffer.tell(), pixel_length=length)
+        return True
+
+    buffer = BytesIO(content)
+    try:
+        if inflated is None:
+            dataset = read_partial(buffer, at_pixels, force=True)
+            syntax = text(dataset.file_meta, "TransferSyntaxUID")
+        else:
+            dataset = read_dataset(buffer, False, True, stop_when=at_pixels)
+            syntax = str(DeflatedExplicitVRLittleEndian)
+    except Exception:  # pydicom may raise nearly anything on hostile bytes
+        return None
+    if not found and not whole:
+        return None
+    return Source(
+        path=path,
+        name=name,
+        dataset=dataset,
+        syntax=syntax or _guessed_syntax(dataset),
+        bare=not syntax or data[128:132] != b"DICM",
+        size=size if inflated is None else len(inflated),
+        inflated=inflated,
+        **found,
+    )
+
+
+def _inflate(data, name):
+    """The data set of a deflated file (PS3.5 A.5), never longer than LARGEST_INFLATED."""
+    end = 144 + struct.unpack_from("<I", data, 140)[0] if len(data) >= 144 else 0
+    if data[132:136] != b"\x02\0\0\0" or DeflatedExplicitVRLittleEndian.encode() not in data[:end]:
+        raise InputError(f"{name} is deflated but its file meta is damaged. Fetch the file again")
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = inflater.decompress(data[end:], LARGEST_INFLATED)
+    except zlib.error:
+        raise InputError(f"{name} cannot be inflated: damaged. Fetch the file again") from None
+    if len(inflated) == LARGEST_INFLATED:
+        raise InputError(
+            f"{name} inflates to more than {LARGEST_INFLATED // 1024**2} MiB, which no slice does. "
+            "Have the archive send it uncompressed"
+        )
+    if not inflater.eof:
+        raise InputError(f"{name} is truncated: its deflated data end early. Fetch the file again")
+    return inflated
+
+
+def _guessed_syntax(dataset):
+    """Transfer syntax of a file without file meta, from how its elements parsed."""
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return str(ImplicitVRLittleEndian)
+    return "1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"
+
+
+def _starts_like_dicom(block):
+    """True if the bytes start with an element of group 2 or 8 (a file without preamble)."""
+    return block[:2] in (b"\x02\0", b"\x08\0", b"\0\x08") and len(block) >= 8 and block[3] == 0

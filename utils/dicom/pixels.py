@@ -1,0 +1,181 @@
+"""Stored CT pixels into Hounsfield units, slice by slice into one int16 array."""
+
+import sys
+from itertools import groupby
+
+import numpy as np
+
+from utils.dicom.decoding import decode_frames
+from utils.dicom.header import ENCAPSULATED, PIXEL_DATA
+from utils.errors import InputError
+
+LOWEST_HU = -1024  # HU: the lowest value of a 12-bit scanner; what is below is padding
+LITTLE_ENDIAN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"}
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+MINUS_2000 = 63536  # -2000 read as unsigned: the padding of several scanners
+LARGEST_VOLUME = 2**31  # voxels (4 GiB)
+
+
+def load_pixels(frames):
+    """HU of all frames as one int16 array [frames, rows, cols], and notes on padding.
+
+    Raises InputError naming the file whose pixels are truncated, cannot be decoded or are no HU.
+    """
+    coding = frames[0].coding
+    if len(frames) * coding.rows * coding.cols > LARGEST_VOLUME:
+        raise InputError(
+            f"{len(frames)} slices of {coding.rows} x {coding.cols} are more than this project "
+            "loads (4 GiB). Load a part of the series"
+        )
+    hu = np.empty((len(frames), coding.rows, coding.cols), np.int16)
+    padded = 0
+    slots = sorted(range(len(frames)), key=lambda k: (frames[k].source.name, frames[k].index))
+    for _, group in groupby(slots, key=lambda k: frames[k].source.name):
+        group = list(group)
+        source = frames[group[0]].source
+        try:
+            _read_into(hu, group, frames)
+            padded += sum(to_hounsfield(hu[k], frames[k]) for k in group)
+        except InputError as problem:
+            raise InputError(f"{source.name}: {problem}") from None
+        except OSError as error:
+            raise InputError(f"{source.name} cannot be read ({error.strerror or error})") from None
+    notes = []
+    if padded:
+        notes = [
+            f"Padding below {LOWEST_HU} HU or marked as such was set to {LOWEST_HU} HU "
+            f"in {padded} slices."
+        ]
+    return hu, notes
+
+
+def to_hounsfield(values, frame):
+    """Rescale one slice in place: HU = slope * stored + intercept (PS3.3 C.11.1.1.2).
+
+    values : int16 [rows, cols], the 16 stored bits of each pixel; HU afterwards, fractions
+    rounded half to even, nothing below -1024. Returns True if padding was replaced. Raises
+    InputError for values that int16 cannot hold: no CT has them.
+    """
+    coding = frame.coding
+    padding = _padding_mask(values, frame)
+    bits = values if coding.signed else values.view(np.uint16)
+    if coding.stored < 16:
+        spare = 16 - coding.stored  # other bits may hold overlays: shift them out
+        np.left_shift(values, 15 - coding.high_bit, out=values)
+        np.right_shift(bits, spare, out=bits)
+    if padding is not None:
+        bits[padding] = 0
+    slope, intercept = frame.slope, frame.intercept
+    low, high = sorted(float(v) * slope + intercept for v in (bits.min(), bits.max()))
+    if not -1e6 < low or high > np.iinfo(np.int16).max:
+        raise InputError(
+            f"values of {low:.0f} to {high:.0f} HU (slope {slope:g}, intercept {intercept:g}), "
+            "which no CT has. Correct PixelRepresentation, RescaleSlope or RescaleIntercept"
+        )
+    if slope == 1 and intercept == int(intercept) and low >= LOWEST_HU and abs(intercept) < 32768:
+        values += np.int16(intercept)  # wraps around in between, never in the result
+    else:
+        values[...] = np.rint(np.maximum(bits * slope + intercept, LOWEST_HU))
+    if padding is not None:
+        values[padding] = LOWEST_HU
+    return low < LOWEST_HU or padding is not None
+
+
+def same_pixels(one, other):
+    """True if two frames hold the same stored bytes with the same rescale."""
+    facts = [(f.coding, f.slope, f.intercept, f.source.syntax) for f in (one, other)]
+    if facts[0] != facts[1] or one.index != other.index:
+        return False
+    stored = [_bytes(f.source, f.source.pixel_offset, None) for f in (one, other)]
+    return stored[0] == stored[1]
+
+
+def _padding_mask(values, frame):
+    """Pixels that hold the padding value and would not fall below -1024 HU by themselves."""
+    coding = frame.coding
+    if coding.padding is None:
+        if coding.signed or coding.allocated == 8:
+            return None
+        bounds = (MINUS_2000, MINUS_2000)
+    else:
+        bounds = sorted(v & 0xFFFF if not coding.signed else _signed(v) for v in coding.padding)
+    if max(bound * frame.slope + frame.intercept for bound in bounds) <= LOWEST_HU:
+        return None
+    bits = values if coding.signed else values.view(np.uint16)
+    mask = (bits >= bounds[0]) & (bits <= bounds[1])
+    return mask if mask.any() else None
+
+
+def _signed(value):
+    """The 16 bits of a value read as a signed number."""
+    return ((value & 0xFFFF) ^ 0x8000) - 0x8000
+
+
+def _read_into(hu, group, frames):
+    """Stored bits of all frames of one file into their slots hu[k], without rescaling."""
+    first = frames[group[0]]
+    if first.source.pixel_tag != PIXEL_DATA:
+        raise InputError("pixels are stored as floating point, expected integers. Export again")
+    native = first.source.syntax in LITTLE_ENDIAN or first.source.syntax == BIG_ENDIAN
+    if native and first.source.pixel_length != ENCAPSULATED:
+        for k in group:
+            _read_native(hu[k], frames[k])
+        return
+    data = _bytes(first.source, first.source.pixel_offset, None)
+    for k, pixels in zip(
+        group, decode_frames(data, first.source.syntax, first.coding), strict=True
+    ):
+        hu[k] = pixels
+
+
+def _read_native(slot, frame):
+    """Uncompressed pixels of one frame straight from the file into their slot."""
+    source, coding = frame.source, frame.coding
+    length = coding.rows * coding.cols * coding.allocated // 8
+    expected, stated = length * coding.frames, source.pixel_length
+    available = source.size - source.pixel_offset
+    if stated < expected or available < expected:
+        raise InputError(
+            f"truncated pixel data: {min(stated, available):,} bytes where {coding.frames} frame(s)"
+            f" of {coding.rows} x {coding.cols} need {expected:,}. Fetch the file again"
+        )
+    if stated > expected + 8:  # a few bytes of padding are harmless, a row is not
+        raise InputError(
+            f"{stated:,} bytes of pixel data where {coding.frames} frame(s) of {coding.rows} x "
+            f"{coding.cols} need {expected:,}: Rows or Columns is wrong. Fetch the file again"
+        )
+    if frame.index == 0 and source.after_pixels():
+        raise InputError(
+            f"{source.after_pixels():,} bytes that are no DICOM follow the pixel data: damaged, so "
+            "that the pixels may have slipped. Fetch the file again"
+        )
+    offset = source.pixel_offset + frame.index * length
+    if coding.allocated == 8 or source.inflated is not None:
+        slot[...] = _from_bytes(_bytes(source, offset, length), source, coding)
+        return
+    with open(source.path, "rb", buffering=0) as file:
+        file.seek(offset)
+        if file.readinto(slot) != length:
+            raise InputError("the file became shorter while it was read. Try again")
+    if (source.syntax == BIG_ENDIAN) != (sys.byteorder == "big"):
+        slot.byteswap(inplace=True)
+
+
+def _from_bytes(data, source, coding):
+    """Stored bits as int16 [rows, cols] from bytes in memory."""
+    if coding.allocated == 16:
+        pixels = np.frombuffer(data, "<i2")
+    else:
+        pixels = np.frombuffer(data, np.uint8)
+        if source.syntax == BIG_ENDIAN and len(data) % 2 == 0:  # 8-bit pixels in 16-bit words
+            pixels = pixels.view(np.uint16).byteswap().view(np.uint8)
+    return pixels.reshape(coding.rows, coding.cols)
+
+
+def _bytes(source, offset, length):
+    """Bytes of a file (or of its inflated data set); to the end if length is None."""
+    if source.inflated is not None:
+        return source.inflated[offset:] if length is None else source.inflated[offset:][:length]
+    with open(source.path, "rb") as file:
+        file.seek(offset)
+        return file.read(-1 if length is None else length)

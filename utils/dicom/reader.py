@@ -1,0 +1,174 @@
+"""A folder of CT files into a Volume in Hounsfield units, or one clear error.
+
+    python -m utils.dicom FOLDER        a summary of the series, or of each case of a data set
+
+What is done with each kind of damaged or unusual input is told by its test in tests/: files in
+test_dicom_files.py and test_dicom_header.py, series in test_series.py, order and orientation in
+test_slice_order.py and test_geometry.py, values in test_pixels.py and test_decoding.py.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.dicom import geometry
+from utils.dicom.files import scan_folder
+from utils.dicom.frames import MOST_SLICES, frames_of
+from utils.dicom.pixels import load_pixels
+from utils.dicom.series import check_uniform, one_series, without_copies
+from utils.dicom.values import library_silenced, text
+from utils.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A CT series on the canonical grid.
+
+    hu : int16 [slices, rows, cols], Hounsfield units, read-only. Slice 0 is the feet end, row 0
+    anterior, column 0 the patient's right. spacing : (slice, row, col) in mm. affine : float64
+    4x4, (slice, row, col, 1) -> patient coordinates (LPS) in mm. identity : str -> str; its
+    `stored_axes` tells how the files store the grid (`dicom.to_stored_grid` is the way back).
+    files : source file of each slice, along the axis that is the files' slice axis (axis 0
+    unless the series is coronal or sagittal). notes : warnings, one sentence each.
+    """
+
+    hu: np.ndarray
+    spacing: tuple
+    affine: np.ndarray
+    identity: dict
+    files: tuple = ()
+    notes: tuple = ()
+
+
+def read_series(folder, series_uid=None):
+    """Read one CT series from all files below `folder` (PS3.3 C.7.6.2, C.11.1).
+
+    series_uid : SeriesInstanceUID to take where the folder holds several. Returns a Volume.
+    Raises InputError for anything that would give a wrong, incomplete or ambiguous volume.
+    Nothing is ever written.
+    """
+    folder = Path(folder)
+    case = folder.resolve().name
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}. Give the folder that holds the series.")
+    try:
+        with library_silenced():
+            return _read(folder, case, series_uid)
+    except InputError as problem:
+        raise InputError(f"{case}: {problem}; nothing was written.") from None
+    except MemoryError:
+        raise InputError(
+            f"{case}: too large for this machine's memory; nothing was written."
+        ) from None
+
+
+def _read(folder, case, series_uid):
+    """Volume of the folder, or InputError without the case's name."""
+    scan = scan_folder(folder)
+    notes = [f"Skipped {scan.summary()}."] if scan.skipped else []
+    sources, others = one_series(scan, series_uid)
+    notes += others
+    bare = [source.name for source in sources if source.bare]
+    if bare:
+        notes.append(
+            f"{len(bare)} files have no DICOM preamble or file meta information ({bare[0]}"
+            f"{', …' if len(bare) > 1 else ''}); their coding was guessed from their bytes."
+        )
+    frames = [frame for source in sources for frame in frames_of(source)]
+    if len(frames) > MOST_SLICES:
+        raise InputError(f"{len(frames)} slices, expected at most {MOST_SLICES}. Split the series")
+    check_uniform(frames)
+    axes = geometry.common_orientation(frames)
+    positions, place_notes = geometry.place_slices(frames, axes)
+    order = np.argsort(positions @ axes[0], kind="stable")
+    frames, positions = [frames[k] for k in order], positions[order]
+    frames, positions, copy_notes = without_copies(frames, positions, positions @ axes[0])
+    step, step_notes = _step(frames, positions, axes)
+    canonical = geometry.canonical_axes(axes)
+    stored, pixel_notes = load_pixels(frames)
+    hu = np.ascontiguousarray(geometry.to_canonical(stored, canonical))
+    hu.setflags(write=False)
+    row, col = frames[0].pixel_spacing
+    affine = np.eye(4)
+    affine[:3, :3] = np.column_stack([step, axes[1] * row, axes[2] * col])
+    affine[:3, 3] = positions[0]
+    return Volume(
+        hu=hu,
+        spacing=tuple(float((np.linalg.norm(step), row, col)[axis]) for axis, _ in canonical),
+        affine=geometry.canonical_affine(affine, stored.shape, canonical),
+        identity=_identity(case, frames[0].source, axes),
+        files=tuple(str(frame.source.path) for frame in frames),
+        notes=tuple(notes + place_notes + copy_notes + step_notes + pixel_notes),
+    )
+
+
+def _step(frames, positions, axes):
+    """Way in mm from one slice to the next (LPS vector), and notes."""
+    names = [frame.name for frame in frames]
+    if len(frames) > 1:
+        notes = geometry.check_spacing(positions @ axes[0], names)
+        geometry.check_stack(positions, axes, names)
+        return (positions[-1] - positions[0]) / (len(frames) - 1), notes
+    thickness = frames[0].thickness
+    known = thickness is not None and thickness > 0
+    found = f"taken from SliceThickness, {thickness:g} mm" if known else "not known and set to 1 mm"
+    return axes[0] * (thickness if known else 1.0), [
+        f"Only one slice ({names[0]}): no volume, and the slice spacing is {found}."
+    ]
+
+
+def _identity(case, source, axes):
+    """Who and what the series is, as text."""
+    keywords = {
+        "patient_id": "PatientID",
+        "study_uid": "StudyInstanceUID",
+        "series_uid": "SeriesInstanceUID",
+        "frame_of_reference_uid": "FrameOfReferenceUID",
+        "series_description": "SeriesDescription",
+        "manufacturer": "Manufacturer",
+        "manufacturer_model": "ManufacturerModelName",
+        "patient_position": "PatientPosition",
+    }
+    identity = {name: text(source.dataset, keyword) for name, keyword in keywords.items()}
+    return {
+        "case": case,
+        **identity,
+        "transfer_syntax": source.syntax,
+        "stored_axes": geometry.axes_code(axes),
+    }
+
+
+def series_summary(volume):
+    """A series in a few lines of text."""
+    slices, rows, cols = volume.hu.shape
+    identity = volume.identity
+    step, row, col = volume.spacing
+    lines = [
+        f"{identity['case']}: {slices} slices of {rows} x {cols}, "
+        f"{step:.4g} x {row:.4g} x {col:.4g} mm",
+        f"  patient {identity['patient_id'] or '?'}, "
+        f"{identity['manufacturer'] or 'no manufacturer'}, "
+        f"“{identity['series_description'] or 'no description'}”",
+        f"  {volume.hu.min()} to {volume.hu.max()} HU, series {identity['series_uid']}",
+    ]
+    return "\n".join(lines + [f"  note: {note}" for note in volume.notes])
+
+
+def main(arguments=None):
+    """Print the summary of a series, or of each case of a data set; 1 if any is refused."""
+    parser = argparse.ArgumentParser(prog="python -m utils.dicom", description=main.__doc__)
+    parser.add_argument("folder", type=Path, help="a DICOM series, or a data set with Images/")
+    folder = parser.parse_args(arguments).folder
+    images = folder / "Images"
+    cases = sorted(path for path in images.iterdir() if path.is_dir()) if images.is_dir() else []
+    failed = 0
+    for case in cases or [folder]:
+        try:
+            print(series_summary(read_series(case)))
+        except InputError as error:
+            print(error, file=sys.stderr)
+            failed = 1
+    return failed

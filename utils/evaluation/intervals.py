@@ -1,0 +1,64 @@
+"""How sure is a mean over a few patients? Intervals by resampling them."""
+
+import numpy as np
+
+
+def bootstrap_interval(values, level=0.95, resamples=10_000, seed=2024):
+    """Mean and percentile interval of a per-patient score (Efron and Tibshirani 1993, ch. 13).
+
+    values : one number a patient; NaN (undefined) patients are left out. Patients are drawn with
+    replacement, not slices: slices of one patient are alike, and an interval over slices would
+    be far too narrow. With fewer than about eight patients even this one is too narrow, as the
+    worst patient that could come is not among those drawn.
+
+    Returns (mean, low, high); all NaN without values, and low = mean = high for a single one.
+    """
+    values = np.asarray(values, float)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return np.nan, np.nan, np.nan
+    draws = np.random.default_rng(seed).choice(values, (resamples, len(values))).mean(1)
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(values.mean()), float(low), float(high)
+
+
+def paired_gain(before, after, **options):
+    """Mean and interval of the patients' differences, after minus before.
+
+    The same patients in the same order on both sides: what all of them share cancels, so a gain
+    can be certain where the two means' own intervals overlap.
+    """
+    return bootstrap_interval(np.asarray(after, float) - np.asarray(before, float), **options)
+
+
+def with_interval(values, digits=3):
+    """A mean with its 95 % interval as text: "0.987 (0.981 to 0.991)"; "undefined" without any."""
+    return interval_text(bootstrap_interval(values), digits)
+
+
+def interval_text(interval, digits=3, sign=""):
+    """(mean, low, high) as text; sign : "+" for gains, which are told with theirs."""
+    if np.isnan(interval[0]):
+        return "undefined"
+    return "{0:{f}} ({1:{f}} to {2:{f}})".format(*interval, f=f"{sign}.{digits}f")
+
+
+def interval_numbers(interval):
+    """(mean, low, high) as `report.save_numbers` takes them."""
+    return dict(zip(("mean", "low", "high"), interval, strict=True))
+
+
+def nested_intervals(table, groups, scores):
+    """Mean, low and high of each score in each group, nested by the groups' columns.
+
+    table : one row a patient and group. Returns a dict for `report.save_numbers`:
+    `{"network": {"left": {"hd95": {"mean": …, "low": …, "high": …}}}}`.
+    """
+    numbers = {}
+    for keys, rows in table.groupby(list(groups), sort=False):
+        inner = numbers
+        for key in keys:
+            inner = inner.setdefault(key, {})
+        for score in scores:
+            inner[score] = interval_numbers(bootstrap_interval(rows[score]))
+    return numbers

@@ -1,0 +1,94 @@
+"""How far apart are two surfaces? Distances in millimetres, on the scan's own spacing.
+
+The challenge from which the real patients come (Yang et al. 2018, Med. Phys. 45:4568,
+doi 10.1002/mp.13141) scored each lung by its Dice coefficient, its mean surface distance and its
+95 % Hausdorff distance; the last two are, there and here, the mean of both directions.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+from scipy.spatial import KDTree
+
+from utils.anatomy import LEFT, RIGHT, bounding_box
+from utils.overlap import dice
+
+TOLERANCE = 2.0  # mm, for the surface Dice
+
+
+def surface_points(mask, spacing):
+    """Voxels of a mask's surface as points in mm, float64 [n, axes].
+
+    A voxel is on the surface when one of its face neighbours is outside the mask; outside the
+    array counts as outside the mask, so that a lung that the scan cuts off has a surface there.
+    """
+    box = bounding_box(mask)
+    if box is None:
+        return np.empty((0, mask.ndim))
+    part = np.pad(mask[box] > 0, 1)
+    inside = ndimage.binary_erosion(part, ndimage.generate_binary_structure(mask.ndim, 1))
+    start = np.array([axis.start for axis in box]) - 1
+    return (np.argwhere(part & ~inside) + start) * np.asarray(spacing, float)
+
+
+def surface_metrics(prediction, truth, spacing, tolerance=TOLERANCE):
+    """Distances between the surfaces of two masks of one structure, as a dict.
+
+    prediction, truth : [slices, rows, cols] (or any number of axes). spacing : mm along each axis.
+
+    With D the distances from every surface voxel of one mask to the nearest of the other:
+
+    - `hd95` mm: mean of the 95th percentiles of D in both directions (the challenge's);
+    - `hd95_larger` mm: the larger of the two (MONAI's, and most papers');
+    - `msd` mm: mean of the two means of D, the mean surface distance;
+    - `surface_dice`: share of surface voxels of both within `tolerance` mm of the other surface
+      (after Nikolov et al. 2021, doi 10.2196/26151, who weigh voxels by area where we count them).
+
+    Both masks empty: all NaN, for there is nothing to measure. One empty, the lung missed or
+    invented: the distances are the diagonal of the scan, the worst that there could be, and the
+    surface Dice is 0; left out of a mean, a missed lung would be rewarded.
+    """
+    names = ("hd95", "hd95_larger", "msd", "surface_dice")
+    points = [surface_points(mask, spacing) for mask in (prediction, truth)]
+    if not len(points[0]) and not len(points[1]):
+        return dict.fromkeys(names, np.nan)
+    if not len(points[0]) or not len(points[1]):
+        diagonal = float(np.linalg.norm(np.array(truth.shape) * spacing))
+        return dict(zip(names, (diagonal, diagonal, diagonal, 0.0), strict=True))
+    distances = [
+        KDTree(to).query(points_from, workers=-1)[0] for points_from, to in (points, points[::-1])
+    ]
+    percentiles = [float(np.percentile(d, 95)) for d in distances]
+    near = sum(int((d <= tolerance).sum()) for d in distances)
+    return {
+        "hd95": float(np.mean(percentiles)),
+        "hd95_larger": max(percentiles),
+        "msd": float(np.mean([d.mean() for d in distances])),
+        "surface_dice": near / sum(map(len, distances)),
+    }
+
+
+def lung_table(prediction, truth, spacing):
+    """Scores of the right lung, the left lung and both, as the challenge reports them.
+
+    prediction, truth : label maps of `split_lungs`. Returns a DataFrame, one row for each
+    `lung` (`right`, `left`, `both`): `dsc`, what `surface_metrics` gives, and the volumes
+    `litres` and `true_litres`. DSC is NaN when both masks are empty, 0 for a missed or invented
+    lung.
+    """
+    litre = float(np.prod(spacing)) * 1e-6
+    rows = []
+    for lung, labels in (("right", (RIGHT,)), ("left", (LEFT,)), ("both", (RIGHT, LEFT))):
+        predicted, true = np.isin(prediction, labels), np.isin(truth, labels)
+        sizes = int(predicted.sum()), int(true.sum())
+        overlap = int((predicted & true).sum())
+        rows.append(
+            {
+                "lung": lung,
+                "dsc": float(dice(overlap, *sizes)),
+                **surface_metrics(predicted, true, spacing),
+                "litres": sizes[0] * litre,
+                "true_litres": sizes[1] * litre,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,154 @@
+"""How good is a segmentation? Metrics for each slice and for each patient."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from utils.anatomy import STEPS
+from utils.overlap import dsc, pixel_scores, scaled_threshold
+from utils.workspace import dataset_folder, written_whole
+
+# Thresholds of the first report, in pixels of a 512 x 512 slice: 0.5 % and 0.008 % of it
+DSC_THRESHOLDS = (1310, 20)
+
+
+def slice_metrics(prediction, truth):
+    """Metrics of each slice of one case, as a table in slice order.
+
+    prediction, truth : uint8 0/1 arrays [slices, rows, cols].
+    Columns: `slice` (0 is the feet end); the confusion matrix in pixels, `overlap_px` (true
+    positives), `invented_px` (false positives), `missed_px` (false negatives) and
+    `background_px` (true negatives), with its margins `lung_px` and `predicted_px`; `dsc` (NaN
+    where both masks are empty), `dsc_1310` and `dsc_20` (the first report's rule, thresholds
+    scaled from 512 x 512 to this size); and what `overlap.pixel_scores` makes of the counts.
+    """
+    predicted, true = prediction.astype(bool), truth.astype(bool)
+    support, found, tp = (
+        np.count_nonzero(mask, axis=(1, 2)) for mask in (true, predicted, true & predicted)
+    )
+    fp, fn = found - tp, support - tp
+    tn = true[0].size - tp - fp - fn
+    table = {
+        "slice": np.arange(len(true)),
+        "lung_px": support,
+        "predicted_px": found,
+        "overlap_px": tp,
+        "invented_px": fp,
+        "missed_px": fn,
+        "background_px": tn,
+        "dsc": dsc(predicted, true),
+    }
+    for threshold in DSC_THRESHOLDS:
+        scaled = scaled_threshold(threshold, *truth.shape[1:])
+        table[f"dsc_{threshold}"] = dsc(predicted, true, scaled)
+    return pd.DataFrame(table | pixel_scores(tp, fp, tn, fn))
+
+
+def patient_metrics(slices):
+    """One row a patient from a table of slices (columns `case` and `split` beside the metrics).
+
+    `dsc_3d` takes all voxels of the patient at once, so every voxel weighs the same;
+    `dsc_lung_slices` is the mean over slices that contain lung, so every slice weighs the same
+    and an unseen sliver of lung at the apex counts as 0. `lung_free_slices` are those without
+    lung, `hallucinated_slices` those of them where the model found some all the same, and
+    `hallucinated_px` how much it found there in all. `iou`, `precision`, `recall` and
+    `specificity` pool the patient's voxels as `dsc_3d` does (`overlap.pixel_scores`). A missed
+    patient scores 0 in `dsc_3d`; one without lung and without prediction is undefined (NaN).
+    """
+    rows = []
+    for (split, name), case in slices.groupby(["split", "case"]):
+        lung = case["lung_px"] > 0
+        confusion = case[["overlap_px", "invented_px", "background_px", "missed_px"]].sum()
+        pooled = {key: float(value) for key, value in pixel_scores(*confusion).items()}
+        rows.append(
+            {
+                "split": split,
+                "case": name,
+                "slices": len(case),
+                "dsc_3d": pooled["f1"],
+                "dsc_lung_slices": case.loc[lung, "dsc"].mean(),
+                "worst_lung_slice": case.loc[lung, "dsc"].min(),
+                "accuracy": case["accuracy"].mean(),
+                **{key: pooled[key] for key in ("iou", "precision", "recall", "specificity")},
+                "lung_free_slices": int((~lung).sum()),
+                "hallucinated_slices": int((~lung & (case["predicted_px"] > 0)).sum()),
+                "hallucinated_px": int(case.loc[~lung, "predicted_px"].sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def step_gains(mask, hu, truth, spacing):
+    """Scores of one patient before and after each step, as a table.
+
+    Columns are those of `patient_metrics`, one row for "network alone" and one after
+    each step of `anatomy.STEPS`, in their order.
+    """
+    stages, mask = {"network alone": mask > 0}, mask > 0
+    for name, step in STEPS.items():
+        mask = step(mask, hu, spacing)
+        stages[name] = mask
+    tables = [
+        patient_metrics(slice_metrics(stage.astype(np.uint8), truth).assign(case=name, split=""))
+        for name, stage in stages.items()
+    ]
+    return pd.concat(tables).drop(columns="split").rename(columns={"case": "after"})
+
+
+def write_tables(run_folder, slices, patients):
+    """Write `slices.csv` and `patients.csv` into a run's folder."""
+    for name, table in (("slices", slices), ("patients", patients)):
+        with written_whole(run_folder / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False)
+
+
+def ranked_slice(case, rank):
+    """The "best", "median" or "worst" slice of one case's table, as (slice, DSC).
+
+    Slices where both masks are empty have no DSC and are passed over. The median is a slice
+    that exists: the lower of the two middle ones when their number is even.
+    """
+    scored = case.dropna(subset="dsc").sort_values("dsc", kind="stable")
+    position = {"worst": 0, "median": (len(scored) - 1) // 2, "best": len(scored) - 1}[rank]
+    row = scored.iloc[position]
+    return int(row["slice"]), float(row["dsc"])
+
+
+def report_numbers(slices, patients, history, settings, dataset):
+    """The numbers that the report prints, as a nested dict for `report.save_numbers`."""
+    best = history.loc[history["validation_loss"].idxmin()]
+    numbers = {
+        "dataset": dataset_folder(dataset).name,
+        "patients": len(patients),
+        "slices": len(slices),
+        "training": {"epochs": len(history), "best_epoch": int(best["epoch"])},
+        "settings": dataclasses.asdict(settings),
+    }
+    return numbers | part_numbers(slices, patients)
+
+
+def part_numbers(slices, patients):
+    """Scores of each part (train, validation, test) from both tables, as a nested dict."""
+    numbers = {}
+    for part, group in patients.groupby("split"):
+        of_part = slices[slices["split"] == part]
+        numbers[part] = {
+            "patients": len(group),
+            "slices": len(of_part),
+            "lung_free_slices": int(group["lung_free_slices"].sum()),
+            "hallucinated_slices": int(group["hallucinated_slices"].sum()),
+            "hallucinated_px": int(group["hallucinated_px"].sum()),
+            "accuracy": float(of_part["accuracy"].mean()),
+            "dsc_1310": float(of_part["dsc_1310"].mean()),
+            "dsc_20": float(of_part["dsc_20"].mean()),
+            # over all slices with lung of all patients of this part
+            "dsc_lung_slices": float(of_part.loc[of_part["lung_px"] > 0, "dsc"].mean()),
+            "worst_lung_slice": float(group["worst_lung_slice"].min()),
+            "dsc_3d": {
+                "mean": float(group["dsc_3d"].mean()),
+                "least": float(group["dsc_3d"].min()),
+                "most": float(group["dsc_3d"].max()),
+            },
+        }
+    return numbers

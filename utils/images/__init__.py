@@ -1,0 +1,13 @@
+"""Sets of pictures with masks, PNG or TIFF: pairs, data sets and runs of notebooks 06 and 07."""
+
+# fmt: off
+from utils.images.dataset import ImageDataset, equalised, long_epoch, split_by_patient
+from utils.images.pairs import Picture, image_folder, integrity_table, load_pictures, patient_of
+from utils.images.runs import confusion_of, image_datasets, image_run_folder, predict_labels
+
+__all__ = [
+    "ImageDataset", "Picture", "confusion_of", "equalised", "image_datasets", "image_folder",
+    "image_run_folder", "integrity_table", "load_pictures", "long_epoch", "patient_of",
+    "predict_labels", "split_by_patient",
+]
+# fmt: on

@@ -1,0 +1,41 @@
+"""Training runs on sets of pictures: where they lie, their data sets, their predictions."""
+
+import torch
+
+from utils.evaluation import matrices
+from utils.images.dataset import ImageDataset
+from utils.images.pairs import image_folder
+from utils.overlap import predicted_labels
+from utils.workspace import workspace
+
+
+def image_run_folder(dataset, name):
+    """Folder of a run on an image set: `data/<its name>/derived/runs/<name>`, in the workspace."""
+    return workspace() / "data" / image_folder(dataset).name / "derived" / "runs" / name
+
+
+def image_datasets(pictures, split, size, window=None):
+    """The three parts of a split as ImageDatasets: (train, validation, test)."""
+    by_name = {picture.name: picture for picture in pictures}
+    return tuple(
+        ImageDataset([by_name[name] for name in part], size, window)
+        for part in (split.train, split.validation, split.test)
+    )
+
+
+@torch.inference_mode()
+def predict_labels(model, dataset, batch_size=16):
+    """Class of each pixel of every picture, uint8 [n, rows, cols], at the network's size."""
+    device, labels = next(model.parameters()).device, []
+    for start in range(0, len(dataset), batch_size):
+        indices = list(range(start, min(start + batch_size, len(dataset))))
+        images, _ = dataset.__getitems__(indices)
+        logits = model(images.to(device, memory_format=torch.channels_last))
+        labels.append(predicted_labels(logits)[:, 0].to("cpu", torch.uint8))
+    return torch.cat(labels)
+
+
+def confusion_of(model, dataset):
+    """Confusion matrix of each picture of a data set, int64 [n, classes, classes]."""
+    classes = max(model.last.out_channels, 2)
+    return matrices(predict_labels(model, dataset), dataset.truth, classes)

@@ -1,0 +1,15 @@
+"""Lung masks as files: npz, RTSTRUCT and DICOM SEG, onto the grid of a volume and back."""
+
+# fmt: off
+from utils.masks.contours import fill_even_odd
+from utils.masks.names import united
+from utils.masks.npz import load_mask
+from utils.masks.rtstruct import roi_masks, roi_names
+from utils.masks.seg_reader import read_seg, seg_masks
+from utils.masks.seg_writer import write_seg
+
+__all__ = [
+    "fill_even_odd", "load_mask", "read_seg", "roi_masks", "roi_names", "seg_masks", "united",
+    "write_seg",
+]
+# fmt: on

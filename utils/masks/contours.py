@@ -1,0 +1,205 @@
+"""Planar contours in patient coordinates onto a voxel grid, by the even-odd rule."""
+
+import numpy as np
+from pydicom.dataelem import RawDataElement
+
+from utils.dicom import SENSES, integer
+from utils.errors import InputError
+
+MOST_POINTS = 100_000  # of one contour; drawn lungs have some hundreds
+LONGEST_NUMBER = 17  # bytes of a decimal string (16, PS3.5 6.2) and its separator
+FARTHEST = 1e5  # mm; no patient is so large
+SAME_PLANE = 0.1  # of a slice spacing
+BLOCK = 2**20  # crossings of edges and rows found at once, which bounds the memory
+CONTOUR_DATA = 0x30060050
+
+
+def read_contour(entry, where):
+    """Points [n, 3] in mm (LPS) of one item of ContourSequence.
+
+    where : what the contour is called in messages. Raises InputError unless ContourData holds
+    exactly the promised number of finite points.
+    """
+    values = _numbers(entry, where)
+    if len(values) % 3:
+        raise InputError(
+            f"{where} has {len(values)} numbers, not three a point. Fetch the file again"
+        )
+    points = values.reshape(-1, 3)
+    promised = integer(entry, "NumberOfContourPoints", default=len(points))
+    if promised != len(points):
+        raise InputError(
+            f"{where} promises {promised} points but holds {len(points)}. Fetch the file again"
+        )
+    if len(points) > MOST_POINTS:
+        raise InputError(f"{where} has {len(points)} points, expected at most {MOST_POINTS}")
+    if not np.isfinite(points).all() or np.abs(points).max(initial=0) > FARTHEST:
+        raise InputError(
+            f"{where} has points that are no place in a scanner (mm). Export the file again"
+        )
+    return points
+
+
+def _numbers(entry, where):
+    """ContourData as float64; read from its text at once, as pydicom takes a number at a time."""
+    try:
+        item = entry.get_item(CONTOUR_DATA)
+        if isinstance(item, RawDataElement) and isinstance(item.value, bytes):
+            if len(item.value) > 3 * MOST_POINTS * LONGEST_NUMBER:
+                raise InputError(f"{where} has more points than the {MOST_POINTS} expected at most")
+            parts = item.value.decode("ascii").strip(" \0").split("\\")
+        else:
+            value = entry[CONTOUR_DATA].value
+            parts = [str(part) for part in value] if hasattr(value, "__iter__") else [str(value)]
+        if parts == [""] or any("_" in part for part in parts):
+            raise ValueError
+        return np.array(parts, dtype=np.float64)
+    except InputError:
+        raise
+    except KeyError:
+        raise InputError(f"{where} has no ContourData. Fetch the file again") from None
+    except Exception:  # whatever pydicom or NumPy says of text among the numbers
+        raise InputError(
+            f"{where}: ContourData holds something other than decimal numbers (a decimal comma, "
+            "text, nothing at all). Export the file again"
+        ) from None
+
+
+def contour_planes(polygons, volume, name):
+    """Contours by slice: slice -> list of [n, 2] (row, col) in voxels, and notes.
+
+    polygons : list of [n, 3] points in mm. Slices, rows and columns are those of the source
+    files (`dicom.to_stored_grid`). Raises InputError for a contour that lies more than half
+    a slice spacing off every slice, is not parallel to the slices, or misses the image.
+    """
+    shape, to_index = stored_index(volume)
+    planes, depths, seen, outside, copies, off = {}, {}, set(), 0, 0, 0.0
+    for points in polygons:
+        index = to_index(points)
+        k, away = _nearest_slice(name, points, index[:, 0], shape[0])
+        depth = index[:, 0].mean()
+        if abs(depths.setdefault(k, depth) - depth) > SAME_PLANE:
+            raise InputError(
+                f"“{name}” has contours on two planes within one slice of the series (z "
+                f"{points[0, 2]:.4g} mm): it was drawn on a finer grid. Fetch the RTSTRUCT "
+                "drawn on this series"
+            )
+        polygon = index[:, 1:]
+        if (k, polygon.tobytes()) in seen:
+            copies += 1  # by the even-odd rule a contour listed twice would erase itself
+            continue
+        seen.add((k, polygon.tobytes()))
+        outside += _reaches_beyond(name, points, polygon, shape[1:])
+        off = max(off, away)
+        planes.setdefault(k, []).append(polygon)
+    return planes, _plane_notes(name, planes, copies, outside, off)
+
+
+def _nearest_slice(name, points, depth, slices):
+    """Slice that a contour lies on, and how far off it is at most, in slice spacings."""
+    k = int(np.clip(np.rint(depth.mean()), 0, slices - 1))
+    away = float(np.abs(depth - k).max())
+    if away <= 0.5:
+        return k, away
+    place = _place(points.mean(axis=0))
+    if np.ptp(depth) > 0.5:
+        raise InputError(
+            f"“{name}” has a contour that is not parallel to the slices (near {place}). "
+            "Fetch the RTSTRUCT drawn on this series"
+        )
+    raise InputError(
+        f"“{name}” has a contour {away:.3g} slice spacings off the nearest slice (near {place}), "
+        "expected at most 0.5: slices are missing, or it was drawn on another series. Fetch both "
+        "again"
+    )
+
+
+def _reaches_beyond(name, points, polygon, shape):
+    """Whether a polygon [n, 2] of (row, col) leaves the image; InputError if it misses it."""
+    low, high = polygon.min(axis=0), polygon.max(axis=0)
+    ends = np.array(shape) - 0.5
+    if (high < -0.5).any() or (low > ends).any():
+        raise InputError(
+            f"“{name}” has a contour that lies wholly outside the image (near "
+            f"{_place(points.mean(axis=0))}). Fetch the RTSTRUCT of this series"
+        )
+    return bool((low < -0.5).any() or (high > ends).any())
+
+
+def _plane_notes(name, planes, copies, outside, off):
+    """What is doubtful about the contours of one structure, one sentence each."""
+    notes = []
+    if copies:
+        notes.append(f"“{name}” lists {copies} contours twice: taken once.")
+    if outside:
+        notes.append(f"“{name}” reaches beyond the image in {outside} contours: cut off there.")
+    if off > SAME_PLANE:
+        notes.append(f"“{name}” lies up to {off:.2f} of a slice spacing off the slices' planes.")
+    gaps = sorted(set(range(min(planes), max(planes) + 1)) - set(planes))
+    if gaps:
+        listed = ", ".join(map(str, gaps[:5])) + (", …" if len(gaps) > 5 else "")
+        notes.append(
+            f"“{name}” has no contour on {len(gaps)} slices between its ends ({listed}): "
+            "they stay empty."
+        )
+    return notes
+
+
+def stored_index(volume):
+    """Shape of the stored grid, and the map from points [n, 3] in mm to its (slice, row, col).
+
+    The stored grid is that of the source files: see `dicom.to_stored_grid`.
+    """
+    axes = [SENSES[letter] for letter in volume.identity.get("stored_axes", "HPL")]
+    inverse = np.linalg.inv(volume.affine)
+
+    def to_index(points):
+        canonical = points @ inverse[:3, :3].T + inverse[:3, 3]
+        columns = [
+            canonical[:, axis] if sign > 0 else volume.hu.shape[axis] - 1 - canonical[:, axis]
+            for axis, sign in axes
+        ]
+        # a point on a voxel's centre must be on it whatever the last bits of the arithmetic
+        return np.round(np.column_stack(columns), 6)
+
+    return tuple(volume.hu.shape[axis] for axis, _ in axes), to_index
+
+
+def _place(point):
+    return "({:.5g}, {:.5g}, {:.5g}) mm".format(*point)
+
+
+def fill_planes(planes, mask):
+    """Set to 1, in place, what the contours of one structure enclose.
+
+    planes : slice -> contours. mask : uint8 [slices, rows, cols].
+    """
+    for k, contours in planes.items():
+        mask[k] |= fill_even_odd(contours, mask.shape[1:])
+
+
+def fill_even_odd(contours, shape):
+    """Voxel centres inside an odd number of the contours: uint8 0/1 [rows, cols].
+
+    contours : list of float [n, 2] (row, col), closed by their first point. A ray along the
+    row crosses an edge from row a to b if min(a, b) <= row < max(a, b), and the crossing at
+    column c lies before all centres >= c. Half-open on both axes: shapes that share an edge
+    share no voxel, and a keyhole's bridge, run twice, leaves no trace. (Scan conversion with
+    parity: Foley, van Dam et al., Computer Graphics, section 3.6.)
+    """
+    rows, cols = shape
+    parity = np.zeros(rows * (cols + 1), np.uint8)
+    starts = np.concatenate(contours)
+    ends = np.concatenate([np.roll(contour, -1, axis=0) for contour in contours])
+    block = max(1, BLOCK // rows)
+    for begin in range(0, len(starts), block):
+        (r0, c0), (r1, c1) = starts[begin : begin + block].T, ends[begin : begin + block].T
+        first = np.clip(np.ceil(np.minimum(r0, r1)), 0, rows).astype(int)
+        stop = np.clip(np.ceil(np.maximum(r0, r1)), 0, rows).astype(int)
+        count = stop - first
+        edge = np.repeat(np.arange(len(r0)), count)
+        row = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + first[edge]
+        slope = (c1 - c0)[edge] / (r1 - r0)[edge]
+        crossing = np.clip(np.ceil(c0[edge] + (row - r0[edge]) * slope), 0, cols).astype(int)
+        np.bitwise_xor.at(parity, row * (cols + 1) + crossing, 1)
+    return np.bitwise_xor.accumulate(parity.reshape(rows, cols + 1), axis=1)[:, :cols]

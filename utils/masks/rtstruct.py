@@ -1,0 +1,161 @@
+"""Contours of a radiotherapy structure set (RTSTRUCT) into masks on the series' own grid.
+
+Keyword and tag meanings: DICOM PS3.3 C.8.8.5 (structure set) and C.8.8.6 (ROI contour).
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from utils.dicom import integer, items, library_silenced, read_header, text, to_stored_grid
+from utils.errors import InputError
+from utils.masks.contours import contour_planes, fill_planes, read_contour
+from utils.masks.names import ALIASES, check_series, plain_name, uids, united
+
+LARGEST_FILE = 256 * 1024**2  # bytes; the structure set of a whole body is a few MB
+MOST_CONTOURS = 10_000  # of one structure; a lung has one to ten a slice
+STRUCTURES, CONTOURS = "StructureSetROISequence", "ROIContourSequence"
+
+
+def lung_mask(rtstruct_file, volume):
+    """Both lungs of an RTSTRUCT, united: uint8 0/1, on the canonical grid of `volume`.
+
+    Raises InputError as `roi_masks` does, and where only one of the two lungs is drawn. Whatever
+    is doubtful but usable is said in a UserWarning.
+    """
+    masks, notes = roi_masks(rtstruct_file, volume)
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=2)
+    try:
+        return united(masks, roi_names(rtstruct_file))
+    except InputError as problem:
+        raise InputError(f"{Path(rtstruct_file).name}: {problem}.") from None
+
+
+def roi_names(rtstruct_file):
+    """Names of all structures in an RTSTRUCT, in the file's order."""
+    path = Path(rtstruct_file)
+    with library_silenced():
+        return [text(roi, "ROIName") for roi in items(_structure_set(path), STRUCTURES)]
+
+
+def roi_masks(rtstruct_file, volume, aliases=ALIASES):
+    """Masks of the structures that `aliases` names: (region -> uint8 0/1 mask, notes).
+
+    aliases : name of a structure (lower case, separators as one space) -> region. The masks
+    [slices, rows, cols] lie on the canonical grid of `volume`. Within a structure and slice the
+    even-odd rule over all its contours decides, at the voxel's centre; structures of one region
+    are united. Raises InputError for a file that is broken, that was drawn on another series,
+    or in which no structure has one of the names.
+    """
+    path = Path(rtstruct_file)
+    try:
+        with library_silenced():
+            return _masks(_structure_set(path), volume, aliases)
+    except InputError as problem:
+        prefix = "" if str(problem).startswith(path.name) else f"{path.name}: "
+        raise InputError(f"{prefix}{problem}; nothing was written.") from None
+    except MemoryError:
+        raise InputError(f"{path.name}: too large for this machine's memory.") from None
+
+
+def _structure_set(path):
+    """The parsed RTSTRUCT (not yet its sequences)."""
+    if not path.is_file():
+        raise InputError(f"There is no file {path}. Give the RTSTRUCT of the series")
+    if path.stat().st_size > LARGEST_FILE:
+        raise InputError(f"{path.name} is longer than any structure set ({LARGEST_FILE >> 20} MiB)")
+    source = read_header(path, path.name)
+    modality = "" if source is None else text(source.dataset, "Modality")
+    if modality != "RTSTRUCT":
+        found = "not DICOM" if source is None else f"of modality {modality or 'unknown'}"
+        raise InputError(f"{path.name} is {found}, expected an RTSTRUCT. Check the path")
+    return source.dataset
+
+
+def _masks(dataset, volume, aliases):
+    """Masks and notes; InputError without the file's name."""
+    notes = _check_reference(dataset, volume)
+    chosen = _chosen(dataset, volume, aliases)
+    drawn = {integer(entry, "ReferencedROINumber"): entry for entry in items(dataset, CONTOURS)}
+    masks, sources = {}, {}
+    for number, (name, region) in chosen.items():
+        contours = items(drawn[number], "ContourSequence") if number in drawn else []
+        if len(contours) > MOST_CONTOURS:
+            raise InputError(
+                f"“{name}” has {len(contours):,} contours, expected at most {MOST_CONTOURS:,}. "
+                "Export it again"
+            )
+        polygons, doubts = _polygons(contours, name)
+        if not polygons:
+            raise InputError(
+                f"“{name}” is listed but has no closed contour: not drawn, or the file is "
+                "damaged. Fetch it again, or draw the structure"
+            )
+        planes, plane_doubts = contour_planes(polygons, volume, name)
+        code = volume.identity.get("stored_axes", "HPL")
+        mask = masks.setdefault(region, np.zeros(volume.hu.shape, np.uint8))
+        fill_planes(planes, to_stored_grid(mask, code))
+        sources.setdefault(region, []).append(name)
+        notes += doubts + plane_doubts
+    notes += [
+        f"{len(names)} structures were united as {region}: {', '.join(names)}."
+        for region, names in sources.items()
+        if len(names) > 1
+    ]
+    return masks, tuple(notes)
+
+
+def _polygons(entries, name):
+    """Closed contours of one structure, points [n, 3] in mm, and notes on those left out."""
+    polygons, notes, short = [], [], 0
+    for number, entry in enumerate(entries, 1):
+        points = read_contour(entry, f"contour {number} of “{name}”")
+        kind = text(entry, "ContourGeometricType") or "of no type"
+        if len(points) < 3:
+            short += 1
+        elif kind not in ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"):
+            notes.append(f"Contour {number} of “{name}” is {kind}, not closed: left out.")
+        else:
+            polygons.append(points)
+    if short:
+        notes.append(f"“{name}” has {short} contours of fewer than 3 points: left out.")
+    return polygons, notes
+
+
+def _chosen(dataset, volume, aliases):
+    """Structures to draw: ROI number -> (name, region)."""
+    own = volume.identity.get("frame_of_reference_uid", "")
+    chosen, names = {}, []
+    for roi in items(dataset, STRUCTURES):
+        name = text(roi, "ROIName")
+        names.append(name)
+        region = aliases.get(plain_name(name))
+        if region is None:
+            continue
+        frame = text(roi, "ReferencedFrameOfReferenceUID")
+        if frame and own and frame != own:
+            raise InputError(
+                f"“{name}” lies in frame of reference {frame}, the series in {own}: they cannot "
+                "be laid over each other. Fetch the RTSTRUCT of this series"
+            )
+        number = integer(roi, "ROINumber")
+        if number is None or number in chosen:
+            raise InputError(f"“{name}” has no ROI number of its own. Fetch the file again")
+        chosen[number] = (name, region)
+    if not chosen:
+        raise InputError(
+            f"no lung among its {len(names)} structures: {', '.join(names) or 'none at all'}. "
+            "Expected a name such as Lung_L, Lung R or Lungs; add others to ALIASES in "
+            "utils/masks/names.py"
+        )
+    return chosen
+
+
+def _check_reference(dataset, volume):
+    """Refuse a structure set drawn on another series; notes where it does not say."""
+    frames = items(dataset, "ReferencedFrameOfReferenceSequence")
+    studies = [study for frame in frames for study in items(frame, "RTReferencedStudySequence")]
+    series = [entry for study in studies for entry in items(study, "RTReferencedSeriesSequence")]
+    return check_series(volume, uids(series), uids(frames, "FrameOfReferenceUID"))

@@ -1,0 +1,147 @@
+"""Masks and predictions as DICOM SEG on the original series, and back.
+
+    write_seg(mask, volume, "Case_000_seg.dcm")
+    mask = seg_reader.read_seg("Case_000_seg.dcm", volume)
+
+The object is PS3.3 A.51, made by highdicom; what was written is read back by `seg_reader`,
+which owes nothing to highdicom, before it is kept.
+"""
+
+from pathlib import Path
+
+import highdicom
+import numpy as np
+from pydicom.sr.coding import Code
+
+from utils.dicom import frames_of, library_silenced, read_header, to_stored_grid
+from utils.errors import InputError
+from utils.masks.contours import stored_index
+from utils.masks.names import uids
+from utils.masks.seg_reader import LUNG, seg_masks
+from utils.workspace import written_whole
+
+ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
+MEANINGS = {"both": "Lung", "right": "Right lung", "left": "Left lung"}
+AI = Code("123110", "DCM", "Artificial Intelligence")
+TYPE_2 = (  # elements that must be there but may be empty (PS3.3 C.7.1.1, C.7.2.1)
+    "PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime"
+).split()
+
+
+def write_seg(mask, volume, seg_file, regions=("both",), algorithm=None):
+    """Write a mask as a binary DICOM SEG that refers to the series of `volume`.
+
+    mask : [slices, rows, cols] on the canonical grid of `volume`, 0 or the number of a region
+    (bool, or 1 for the first of `regions`, 2 for the second): `regions=("right", "left")` for a
+    label map. algorithm : name of what drew it; None for a person. Raises InputError for a mask
+    of other shape or values, and for a series whose files are not there as they were loaded.
+    """
+    seg_file = Path(seg_file)
+    try:
+        labels = _checked(np.asarray(mask), volume, regions)
+        with library_silenced():
+            sources, order = _sources(volume)
+            code = volume.identity.get("stored_axes", "HPL")
+            stored = np.ascontiguousarray(to_stored_grid(labels, code)[order])
+            dataset = _segmentation(sources, stored, regions, algorithm)
+            with written_whole(seg_file) as temporary:
+                dataset.save_as(temporary)
+                for number, region in enumerate(regions, 1):
+                    if not np.array_equal(seg_masks(temporary, volume)[region], labels == number):
+                        raise InputError("it does not read back as it was written")
+    except InputError as problem:
+        raise InputError(f"{seg_file.name}: {problem}; nothing was written.") from None
+
+
+def _checked(mask, volume, regions):
+    """The mask as uint8 labels, if shape and values are those of `regions` on `volume`."""
+    if mask.shape != volume.hu.shape:
+        raise InputError(
+            f"the mask has shape {mask.shape} but the series {volume.hu.shape} (slices, rows, "
+            "columns). Give the mask of this volume"
+        )
+    labels = mask.astype(np.uint8) if mask.dtype.kind in "buif" else None
+    if labels is None or (labels != mask).any() or labels.max() > len(regions):
+        raise InputError(
+            f"the mask holds values other than 0 to {len(regions)} ({', '.join(regions)}). "
+            "Threshold a soft mask, and name the region of each label, before it is written"
+        )
+    return labels
+
+
+def _sources(volume):
+    """Headers of the source files, and the slice of the stored grid that each frame is."""
+    if not volume.files:
+        raise InputError(
+            "the volume does not come from files, so that there is no series for the SEG to "
+            "refer to. Load it with read_series"
+        )
+    headers = []
+    for path in dict.fromkeys(map(Path, volume.files)):
+        header = read_header(path, path.name) if path.is_file() else None
+        if header is None:
+            raise InputError(f"the source file {path} is gone. Load the series again")
+        headers.append(header)
+    frames = [frame for header in headers for frame in frames_of(header)]
+    unplaced = [frame.name for frame in frames if frame.position is None]
+    if unplaced:
+        raise InputError(f"{unplaced[0]} has no ImagePositionPatient, which a SEG needs")
+    shape, to_index = stored_index(volume)
+    index = to_index(np.array([frame.position for frame in frames]))
+    order = np.rint(index[:, 0]).astype(int)
+    own = set(uids([header.dataset for header in headers])) == {volume.identity["series_uid"]}
+    placed = np.abs(index - np.insert(np.zeros((len(order), 2)), 0, order, axis=1)).max() < 0.5
+    if not (own and placed and sorted(order) == list(range(shape[0]))):
+        raise InputError("the source files are not as they were loaded. Load the series again")
+    for header in headers:
+        # would be copied, and some vendors' items lack what they must have
+        header.dataset.pop("ReferencedStudySequence", None)
+        for keyword in TYPE_2:
+            if keyword not in header.dataset:
+                setattr(header.dataset, keyword, None)
+    return [header.dataset for header in headers], order
+
+
+def _segmentation(sources, stored, regions, algorithm):
+    """highdicom's object; stored [frames, rows, cols] in the order of the sources' frames."""
+    by = None
+    if algorithm:
+        by = highdicom.AlgorithmIdentificationSequence(
+            name=algorithm,
+            family=AI,
+            version="1",
+        )
+    segments = [
+        highdicom.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=MEANINGS[region],
+            segmented_property_category=ANATOMY,
+            segmented_property_type=Code(LUNG[region], "SCT", MEANINGS[region]),
+            algorithm_type="AUTOMATIC" if algorithm else "MANUAL",
+            algorithm_identification=by,
+        )
+        for number, region in enumerate(regions, 1)
+    ]
+    try:
+        return highdicom.seg.Segmentation(
+            source_images=sources,
+            pixel_array=stored,
+            segmentation_type="BINARY",
+            segment_descriptions=segments,
+            series_instance_uid=highdicom.UID(),
+            series_number=300,
+            sop_instance_uid=highdicom.UID(),
+            instance_number=1,
+            manufacturer="Lung segmentation coursework",
+            manufacturer_model_name="utils.dicom_seg",
+            software_versions="0.1",
+            device_serial_number="1",
+            content_label="LUNGS",
+            content_description="Lungs on chest CT",
+            series_description="Lung segmentation",
+            omit_empty_frames=False,
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the series' headers do not suffice for a SEG ({error}). Export the series again"
+        ) from None

@@ -1,0 +1,154 @@
+"""The pictures of notebooks 06 and 07; each function returns a matplotlib figure."""
+
+import numpy as np
+from matplotlib.colors import to_rgb
+
+from utils.plots.lessons import show_mask, show_slice
+from utils.plots.style import COLOURS, new_figure
+
+OF_CLASS = ("truth", "prediction", "other")  # colours of the classes 1, 2, 3 in an overlay
+WRONG = [COLOURS[name] for name in ("test", "other", "truth")]  # a red, a green and a blue
+STYLES = ("-", "--", ":", "-.")
+
+
+def gallery(pictures, titles=None):
+    """Pictures over the same pictures with their classes; pictures : list of (image, truth)."""
+    figure, axes = new_figure(2, len(pictures), height=12.6 / len(pictures) + 0.3)
+    for column, (image, truth) in enumerate(pictures):
+        window = (image.min(), image.max())
+        for axis in axes[:, column]:
+            show_slice(axis, image, window)
+        show_classes(axes[1, column], truth)
+        if titles:
+            axes[0, column].set_title(titles[column], fontsize=6)
+    return figure
+
+
+def show_classes(axis, truth):
+    """Lay every class but 0 over a picture, each in a colour of its own."""
+    for number, colour in enumerate(OF_CLASS, 1):
+        if (truth == number).any():
+            show_mask(axis, np.asarray(truth == number, np.uint8), colour)
+
+
+def grey_values(dataset, names):
+    """How often each grey value occurs in each class of an ImageDataset; names : of classes."""
+    figure, axes = new_figure(1, 2, height=2.1)
+    bins = np.linspace(0, 1, 65)
+    styles = zip(names, ("validation", *OF_CLASS), STYLES, strict=False)
+    for number, (name, colour, style) in enumerate(styles):
+        values = dataset.images[dataset.truth == number].numpy()
+        share, _ = np.histogram(values, bins)
+        share = 100 * share / dataset.truth.numel()
+        axes[0, 0].plot(bins[:-1], share, style, color=COLOURS[colour], label=name)
+    axes[0, 0].set(xlabel="grey value, 0 to 1", ylabel="pixels / %", yscale="log")
+    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3, "fontsize": 7}
+    axes[0, 0].legend(**above, handlelength=1.5, handletextpad=0.5, columnspacing=1)
+    for number, (name, colour) in enumerate(zip(names, ("validation", *OF_CLASS), strict=False)):
+        share = 100 * (dataset.truth == number).float().mean().item()
+        axes[0, 1].barh(name, share, color=COLOURS[colour])
+        axes[0, 1].text(share + 1, number, f"{share:.1f} %", va="center")
+    axes[0, 1].set(xlabel="pixels / %", xlim=(0, 110))
+    return figure
+
+
+def confusion_figure(matrix, names):
+    """A confusion matrix: pixels, and their share of the true class by shade."""
+    figure, axes = new_figure(height=2.4)
+    axis, matrix = axes[0, 0], np.asarray(matrix)
+    shares = matrix / matrix.sum(1, keepdims=True)
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(matrix):
+        text = f"{count:,}\n{100 * shares[row, column]:.1f} %"
+        colour = "w" if shares[row, column] > 0.5 else "k"
+        axis.text(column, row, text, ha="center", va="center", color=colour)
+    axis.set_xticks(range(len(names)), names)
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel="predicted", ylabel="true")
+    axis.grid(False)
+    return figure
+
+
+def side_by_side(examples):
+    """Image, truth, prediction and difference, one row a picture.
+
+    examples : list of (title, image, truth, prediction). In the difference, orange was predicted
+    wrongly, blue was missed.
+    """
+    figure, axes = new_figure(len(examples), 4, height=1.62 * len(examples) + 0.2)
+    for row, (title, image, truth, prediction) in zip(axes, examples, strict=True):
+        window = (image.min(), image.max())
+        for axis in row:
+            show_slice(axis, image, window)
+        show_classes(row[1], truth)
+        show_classes(row[2], prediction)
+        show_mask(row[3], np.asarray((prediction > 0) & (truth == 0), np.uint8), "prediction")
+        show_mask(row[3], np.asarray((prediction == 0) & (truth > 0), np.uint8), "truth")
+        row[0].set_ylabel(title, fontsize=7)
+    for axis, title in zip(axes[0], ("image", "truth", "prediction", "difference"), strict=True):
+        axis.set_title(title)
+    return figure
+
+
+def misclassified(examples):
+    """Image, truth and the wrong pixels in red, green, blue: true class 0, 1, 2.
+
+    examples : list of (title, image, truth, prediction), one column each.
+    """
+    figure, axes = new_figure(3, len(examples), height=18.9 / len(examples) + 0.3)
+    for column, (title, image, truth, prediction) in zip(axes.T, examples, strict=True):
+        show_slice(column[0], image, (image.min(), image.max()))
+        show_slice(column[1], truth, (0, 2))
+        wrong = np.zeros((*truth.shape, 3))
+        for number, colour in enumerate(WRONG):
+            wrong[np.asarray((truth == number) & (prediction != truth))] = to_rgb(colour)
+        column[2].imshow(wrong)
+        column[2].set(xticks=[], yticks=[])
+        column[2].grid(False)
+        column[0].set_title(title, fontsize=7)
+    for axis, name in zip(axes[:, 0], ("image", "truth", "wrong pixels"), strict=True):
+        axis.set_ylabel(name)
+    return figure
+
+
+def two_histories(histories):
+    """Validation loss and DSC of several runs, epoch by epoch; histories : name -> table."""
+    figure, axes = new_figure(1, 2, height=2.1)
+    colours = zip(histories.items(), COLOURS.values(), STYLES, strict=False)
+    for (name, history), colour, style in colours:
+        for axis, column in zip(axes[0], ("validation_loss", "validation_dsc"), strict=True):
+            axis.plot(history["epoch"], history[column], style, color=colour, label=name)
+    axes[0, 0].set(xlabel="epoch", ylabel="validation loss")
+    axes[0, 1].set(xlabel="epoch", ylabel="validation DSC")
+    axes[0, 0].legend()
+    return figure
+
+
+def severity_curves(table, score="DSC"):
+    """One panel for each kind of trouble: score against severity, one curve a network.
+
+    table : DataFrame with `trouble`, `severity`, `network`, `mean`, `low`, `high`; the label of an
+    axis is the trouble's name. Bars are the interval from low to high.
+    """
+    troubles = list(dict.fromkeys(table["trouble"]))
+    cols = min(3, len(troubles))
+    rows = -(-len(troubles) // cols)
+    figure, axes = new_figure(rows, cols, height=1.75 * rows + 0.25, sharey=True)
+    for axis in axes.flat[len(troubles) :]:
+        axis.set_axis_off()
+    for axis, trouble in zip(axes.flat, troubles, strict=False):
+        # stable, or networks of one severity change places and with them their colours
+        panel = table[table["trouble"] == trouble].sort_values("severity", kind="stable")
+        networks = zip(panel.groupby("network", sort=False), COLOURS.values(), STYLES, strict=False)
+        for (name, curve), colour, style in networks:
+            middle, low, high = (curve[column].to_numpy() for column in ("mean", "low", "high"))
+            bars = np.maximum([middle - low, high - middle], 0)
+            at = curve["severity"]
+            axis.errorbar(at, middle, bars, fmt=style, marker=".", color=colour, label=name)
+        axis.set(xlabel=trouble)
+        if panel["severity"].nunique() == 2:  # there or not: nothing lies between
+            axis.set(xticks=panel["severity"].unique(), xlim=(-0.5, 1.5))
+    for axis in axes[:, 0]:
+        axis.set_ylabel(score)
+    axes[0, 0].legend()
+    return figure

@@ -1,0 +1,213 @@
+"""The pictures of notebooks 01 to 04; each function returns a matplotlib figure."""
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.patheffects import withStroke
+
+from utils.plots.style import COLOURS, LUNG_WINDOW, TEXT_WIDTH, new_figure
+
+# Typical Hounsfield units, after Hounsfield's scale: air -1000, water 0 by definition
+TISSUES = {
+    "air": (-1024, -950),
+    "lung": (-920, -600),
+    "fat": (-120, -70),
+    "muscle": (20, 80),
+    "bone": (250, 1000),
+}
+
+
+def show_slice(axis, hu, window=LUNG_WINDOW, aspect=1.0):
+    """Draw one slice in a window of HU, without ticks."""
+    axis.imshow(hu, vmin=window[0], vmax=window[1], aspect=aspect)
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+
+
+def show_mask(axis, mask, colour):
+    """Lay a translucent mask with a firm outline over a slice."""
+    rgb = tuple(int(COLOURS[colour][i : i + 2], 16) / 255 for i in (1, 3, 5))
+    tint = np.zeros((*mask.shape, 4))
+    tint[mask > 0] = (*rgb, 0.35)
+    axis.imshow(tint, aspect=axis.get_aspect())  # imshow would set it back to square pixels
+    if mask.any():
+        axis.contour(mask, levels=[0.5], colors=[COLOURS[colour]], linewidths=0.6)
+
+
+def order_before_and_after(unsorted, volume):
+    """A coronal cut through slices as the files came, beside the same cut in order."""
+    figure, axes = new_figure(1, 2, height=2.6)
+    row = volume.hu.shape[1] // 2
+    aspect = volume.spacing[0] / volume.spacing[2]
+    for axis, stack, title in (
+        (axes[0, 0], unsorted, "slices in the order of the folder"),
+        (axes[0, 1], volume.hu, "slices in the order of the patient"),
+    ):
+        show_slice(axis, stack[::-1, row], aspect=aspect)
+        axis.set_title(title)
+    return figure
+
+
+def three_planes(volume, window=LUNG_WINDOW):
+    """Axial, coronal and sagittal cut through the middle, true to millimetres."""
+    dz, dy, dx = volume.spacing
+    z, y, x = (size // 2 for size in volume.hu.shape)
+    cuts = (
+        ("axial, seen from the feet", volume.hu[z], dy / dx, "RLAP"),
+        ("coronal, seen from the front", volume.hu[::-1, y], dz / dx, "RLHF"),
+        ("sagittal, seen from the left", volume.hu[::-1, :, x], dz / dy, "APHF"),
+    )
+    figure, axes = new_figure(1, 3, height=2.6)
+    for axis, (title, cut, aspect, sides) in zip(axes[0], cuts, strict=True):
+        show_slice(axis, cut, window, aspect)
+        axis.set_title(title)
+        places = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.95), (0.5, 0.05))
+        for side, place in zip(sides, places, strict=True):
+            axis.annotate(
+                side,
+                place,
+                xycoords="axes fraction",
+                color="w",
+                ha="center",
+                va="center",
+                path_effects=[withStroke(linewidth=2, foreground="k")],
+            )
+    return figure
+
+
+def hu_histogram(volumes):
+    """How often each HU value occurs in each case, with the ranges of tissues marked."""
+    figure, axes = new_figure(height=2.4)
+    axis = axes[0, 0]
+    bins = np.arange(-1024, 1200, 8)
+    for volume in volumes.values():
+        share, _ = np.histogram(volume.hu[:, ::2, ::2], bins)
+        axis.plot(bins[:-1], 100 * share / share.sum(), color="0.45", linewidth=0.5)
+    for (name, (low, high)), shade in zip(TISSUES.items(), ("0.88", "0.78") * 3, strict=False):
+        axis.axvspan(low, high, color=shade, zorder=0)
+        axis.text((low + high) / 2, 1.02, name, ha="center", transform=axis.get_xaxis_transform())
+    axis.set(yscale="log", xlim=(-1024, 1100), xlabel="Hounsfield units", ylabel="voxels / %")
+    return figure
+
+
+def overlay_grid(hu, mask, every, title):
+    """Slices at regular intervals with their mask, to see at a glance whether they belong."""
+    chosen = range(0, len(hu), every)
+    cols = 6
+    rows = -(-len(chosen) // cols)
+    figure, axes = new_figure(rows, cols, height=1.15 * rows + 0.2)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, z in zip(axes.flat, chosen, strict=False):
+        show_slice(axis, hu[z])
+        show_mask(axis, mask[z], "truth")
+        axis.set_title(f"slice {z}", pad=2)
+    figure.suptitle(title)
+    return figure
+
+
+def contrast_bars(verdicts):
+    """The measured check: contrast of each mask as given and in its best other orientation."""
+    figure, axes = new_figure(height=2.2)
+    axis = axes[0, 0]
+    at = np.arange(len(verdicts))
+    bars = (
+        ("mask as given", "truth", [verdict.contrast for verdict in verdicts.values()]),
+        ("best of all other orientations", "other", [v.rival for v in verdicts.values()]),
+    )
+    for offset, (label, colour, heights) in zip((-0.2, 0.2), bars, strict=True):
+        axis.bar(at + offset, heights, 0.4, color=COLOURS[colour], label=label)
+    axis.set_xticks(at, [name.removeprefix("Case_") for name in verdicts])
+    axis.set(xlabel="case", ylabel="lung contrast", ylim=(0, 1.15))
+    axis.legend(ncols=2, loc="upper right")
+    return figure
+
+
+def loss_curves_of_one_slice(losses):
+    """Loss against falsely predicted pixels; losses : name -> (% of the slice, loss)."""
+    figure, axes = new_figure(height=2.2)
+    axis = axes[0, 0]
+    styles = zip(("train", "validation", "test", "truth"), ("-", "--", "-.", ":"), strict=True)
+    for (name, (x, y)), (colour, style) in zip(losses.items(), styles, strict=False):
+        axis.plot(x, y, style, color=COLOURS[colour], label=name)
+    axis.set(xlabel="falsely predicted pixels / % of the slice", ylabel="loss")
+    axis.legend()
+    return figure
+
+
+def training_curves(history):
+    """Loss, binary accuracy and mean DSC per epoch, training and validation (figure 1)."""
+    figure, axes = new_figure(1, 3, height=2.1)
+    titles = {"loss": "loss", "accuracy": "binary accuracy", "dsc": "mean DSC of lung slices"}
+    for axis, (column, title) in zip(axes[0], titles.items(), strict=True):
+        for part, style in (("train", "-"), ("validation", "--")):
+            axis.plot(
+                history["epoch"],
+                history[f"{part}_{column}"],
+                style,
+                marker=".",
+                color=COLOURS[part],
+                label=part,
+            )
+        axis.set(xlabel="epoch", ylabel=title)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    axes[0, 0].legend()
+    return figure
+
+
+def dsc_histograms(slices, threshold):
+    """How the slices' DSC is distributed under one threshold (figures 2 and 3)."""
+    figure, axes = new_figure(1, 2, height=2.1, sharey=True)
+    for axis, part in zip(axes[0], ("train", "test"), strict=True):
+        scores = slices.loc[slices["split"] == part, f"dsc_{threshold}"]
+        weights = np.full(len(scores), 100 / len(scores))
+        axis.hist(scores, np.linspace(0, 1, 21), weights=weights, color=COLOURS[part])
+        axis.set(xlabel="DSC", xlim=(0, 1), title=f"{part}: {len(scores)} slices")
+    axes[0, 0].set_ylabel("slices / %")
+    return figure
+
+
+def slice_curves(case):
+    """DSC and binary accuracy of each slice of one case, feet to head (figure 4)."""
+    figure, axes = new_figure(1, 2, height=2.1)
+    lung = case["lung_px"] > 0
+    for axis, column, title in (
+        (axes[0, 0], "dsc_1310", "DSC"),
+        (axes[0, 1], "accuracy", "binary accuracy"),
+    ):
+        for chosen, marker, colour, label in (
+            (lung, "o", "test", "with lung"),
+            (~lung, "x", "other", "lung-free"),
+        ):
+            axis.scatter(
+                case.loc[chosen, "slice"],
+                case.loc[chosen, column],
+                s=12,
+                marker=marker,
+                color=COLOURS[colour],
+                label=label,
+            )
+        axis.set(xlabel="slice (0 = feet end)", ylabel=title)
+    axes[0, 0].legend()
+    return figure
+
+
+def slice_examples(examples):
+    """Image, truth and prediction side by side (figures 5 to 7).
+
+    examples : list of (title, hu, truth, prediction), one for each column.
+    """
+    rows = ("image", "truth", "prediction")
+    figure, axes = plt.subplots(
+        3, len(examples), figsize=(TEXT_WIDTH, 4.9), squeeze=False, layout="constrained", dpi=72
+    )  # noise does not compress: at 72 dpi a notebook with three of these stays small
+    for column, (title, hu, truth, prediction) in enumerate(examples):
+        for row in range(3):
+            show_slice(axes[row, column], hu)
+        show_mask(axes[1, column], truth, "truth")
+        show_mask(axes[2, column], prediction, "prediction")
+        axes[0, column].set_title(title)
+    for axis, name in zip(axes[:, 0], rows, strict=True):
+        axis.set_ylabel(name)
+    return figure

@@ -1,0 +1,56 @@
+"""The network drawn from what it does: one box for each block that a picture passes."""
+
+from math import log2
+
+from matplotlib.patches import Rectangle
+
+from utils.plots.style import COLOURS, new_figure
+
+KINDS = {  # what a block is called in the legend, and its colour
+    "ConvBlock": ("twice 3×3 convolution, batch norm, ReLU", COLOURS["train"]),
+    "MaxPool2d": ("2×2 maximum, then dropout", COLOURS["test"]),
+    "ConvTranspose2d": ("2×2 transposed convolution", COLOURS["other"]),
+    "Conv2d": ("1×1 convolution", COLOURS["prediction"]),
+}
+GAP = 0.9  # between neighbouring boxes, in units of a doubling
+
+
+def architecture(rows):
+    """Draw the rows of `unet.layer_table`, from left to right in the order of computation.
+
+    A box is as high as the doublings of its rows and columns, as wide as the doublings of its
+    channels, and lies the lower the coarser it is; dotted lines are the skip connections.
+    """
+    figure, ((axis,),) = new_figure(height=2.9)
+    finest = log2(rows[0][2][1])
+    left, skips, drawn = 0.0, {}, set()
+    for name, kind, (channels, size, _), _ in rows:
+        if kind == "Dropout":  # changes no shape; it is named with the pooling before it
+            continue
+        label, colour = KINDS[kind]
+        width, height = 0.22 * log2(channels) + 0.12, 0.35 * log2(size)
+        middle = 1.6 * (log2(size) - finest)
+        box = Rectangle((left, middle - height / 2), width, height, color=colour)
+        axis.add_patch(box)
+        box.set_label(None if kind in drawn else label)
+        drawn.add(kind)
+        if kind in ("ConvBlock", "Conv2d"):
+            above, below = f"{channels}", f"{size}²"
+            axis.text(left + width / 2, middle + height / 2 + 0.1, above, ha="center", fontsize=6)
+            axis.text(left + width / 2, middle - height / 2 - 0.38, below, ha="center", fontsize=5)
+        if kind == "ConvBlock" and name.startswith("up"):
+            start, y = skips[size]
+            axis.plot([start, left], [y, y], ":", color="0.4", linewidth=1, zorder=0)
+        elif kind == "ConvBlock":
+            skips[size] = (left + width, middle)
+        left += width + GAP
+    parameters = sum(count for *_, count in rows)
+    axis.plot([], [], ":", color="0.4", linewidth=1, label="skip connection")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, -0.22), ncols=3, fontsize=6.5)
+    axis.set_title(
+        f"{parameters:,} parameters; above a box its channels, below it rows × columns", fontsize=7
+    )
+    axis.set(xlim=(-0.2, left), aspect="auto")
+    axis.autoscale(axis="y")
+    axis.set_axis_off()
+    return figure

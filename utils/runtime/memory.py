@@ -1,0 +1,52 @@
+"""Arrays that may be larger than memory: mapped files, and pages given back."""
+
+import math
+import mmap
+import shutil
+import tempfile
+
+import numpy as np
+import psutil
+import torch
+
+from utils.errors import InputError
+from utils.workspace import shown, workspace
+
+SHARE = 4  # an array that takes more than a quarter of the machine's memory goes to a file
+
+
+def large_empty(shape, dtype):
+    """A tensor like torch.empty's: in memory, or memory-mapped when it would take too much of it.
+
+    dtype : of NumPy. The mapped file lies in `build/` of the workspace and has no name there, so
+    that it goes with the tensor, and with the process even if that is killed. The system keeps
+    in memory what fits and is used. Raises InputError when the disk has no room for it.
+    """
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+    if nbytes <= psutil.virtual_memory().total / SHARE:
+        return torch.from_numpy(np.empty(shape, dtype))
+    folder = workspace() / "build"
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if nbytes > free:  # a full disk would end the process without a word when pages are written
+        raise InputError(
+            f"Slices of {nbytes / 1e9:.1f} GB neither fit into memory nor into {shown(folder)}, "
+            f"where {free / 1e9:.1f} GB are free. Free some, set LUNG_WORKSPACE to a folder on a "
+            "larger disk, or choose a smaller image_size; nothing was written."
+        )
+    with tempfile.TemporaryFile(dir=folder) as file:  # the map outlives the file's handle
+        return torch.from_numpy(np.memmap(file, dtype, "w+", shape=tuple(shape)))
+
+
+def forget_pages(array):
+    """Give back the memory that reading a mapped file took; nothing for any other array.
+
+    The array can be read again, from the file. Only one that is not writable is taken: of others
+    changes would be lost.
+    """
+    writable = array.flags.writeable
+    while isinstance(array, np.ndarray):
+        array = array.base
+    # where the system can be told: Windows cannot
+    if isinstance(array, mmap.mmap) and not writable and hasattr(array, "madvise"):
+        array.madvise(mmap.MADV_DONTNEED)

@@ -1,0 +1,20 @@
+"""What notebooks 05 and 06 study: losses, wishes of the reports, robustness."""
+
+# fmt: off
+from utils.studies.degradations import cropped_picture, noisy_picture
+from utils.studies.losses import (
+    SCORES, published_table, pull_at_missed_pixel, run_study, scores_of, study_gain,
+    study_run_folder, study_table, table_as_text,
+)
+from utils.studies.plan import FULL, LOSSES, REDUCED, SMALL, WISHED, other_data
+from utils.studies.robustness import TROUBLES, degraded, severity_table, slice_scores
+from utils.studies.wishes import STUDIED, wish_numbers, wish_table
+
+__all__ = [
+    "FULL", "LOSSES", "REDUCED", "SCORES", "SMALL", "STUDIED", "TROUBLES", "WISHED",
+    "cropped_picture", "degraded", "noisy_picture", "other_data", "published_table",
+    "pull_at_missed_pixel", "run_study", "scores_of", "severity_table", "slice_scores",
+    "study_gain", "study_run_folder", "study_table", "table_as_text", "wish_numbers",
+    "wish_table",
+]
+# fmt: on

@@ -1,0 +1,84 @@
+"""Once through a loader: learning or measuring, and the metrics of the epoch."""
+
+import torch
+from tqdm.auto import tqdm
+
+from utils.augment import augment
+from utils.overlap import dice, predicted_labels
+from utils.runtime import mixed_precision, rank_and_count, summed_over_processes
+
+
+def learn(model, loader, loss, optimiser, settings, after_step=None):
+    """Take one optimiser step for each batch; returns the epoch's metrics as `measure` does.
+
+    The weights change under the metrics, slices are augmented and dropout is on, so training
+    metrics run a little behind validation metrics. after_step : called without arguments.
+    """
+    model.train()
+    device, rows = next(model.parameters()).device, []
+    for images, truths in on_device(loader, device, "train"):
+        images, truths = augment(images, truths, settings)
+        optimiser.zero_grad()
+        with mixed_precision(device):
+            logits = model(images)
+        value = loss(logits, truths)
+        value.backward()
+        if settings.clip_norm:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        optimiser.step()
+        if after_step:
+            after_step()
+        rows.append(batch_sums(value.detach(), logits.detach(), truths))
+    return epoch_means(rows, device)
+
+
+@torch.no_grad()
+def measure(model, loader, loss):
+    """Mean loss over slices, accuracy over pixels, mean DSC; see `batch_sums`. Learns nothing."""
+    model.eval()
+    device, rows = next(model.parameters()).device, []
+    for images, truths in on_device(loader, device, "validate"):
+        with mixed_precision(device):
+            logits = model(images)
+        rows.append(batch_sums(loss(logits, truths), logits, truths))
+    return epoch_means(rows, device)
+
+
+def on_device(loader, device, label):
+    """The batches of a loader, on the device, under the first process's progress bar."""
+    for images, truths in tqdm(loader, desc=label, leave=False, disable=rank_and_count()[0] > 0):
+        images = images.to(device, memory_format=torch.channels_last, non_blocking=True)
+        yield images, truths.to(device, non_blocking=True)
+
+
+def batch_sums(value, logits, truths):
+    """What a batch adds to its epoch's metrics; float32 [5], left on the device.
+
+    Sums over slices of: loss, slices, binary accuracy, DSC, and how many DSC were summed.
+    DSC (`overlap.dice`) is taken for each slice and class that the slice's truth holds: of lung for
+    one map of logits, of every class with the background for several. An absent class scores
+    nothing here, found or not. Truths that are shares of a pixel are rounded.
+    """
+    predicted, truths = predicted_labels(logits), truths.round().long()
+    classes = range(1, 2) if logits.shape[1] == 1 else range(logits.shape[1])
+    score, scored = torch.zeros_like(value), torch.zeros_like(value)
+    for label in classes:
+        p, t = (predicted == label).flatten(1), (truths == label).flatten(1)
+        held = t.any(1)
+        dsc = dice((p & t).sum(1), p.sum(1), t.sum(1))
+        score += dsc.where(held, 0).sum()
+        scored += held.sum()
+    n = len(truths)
+    right = (predicted == truths).flatten(1).float().mean(1).sum()
+    return torch.stack([value * n, torch.full_like(value, n), right, score, scored]).float()
+
+
+def epoch_means(rows, device=None):
+    """The metrics of an epoch from its batches' sums, those of all processes; waits for them."""
+    totals = torch.stack(rows).cpu().double().sum(0).tolist() if rows else [0.0] * 5
+    loss, slices, right, score, scored = summed_over_processes(totals, device)
+    return {
+        "loss": loss / slices,
+        "accuracy": right / slices,
+        "dsc": score / scored if scored else float("nan"),
+    }

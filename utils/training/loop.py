@@ -1,0 +1,159 @@
+"""A training run under way: what changes from epoch to epoch, and when it has to stop."""
+
+import math
+import time
+
+import numpy as np
+import torch
+
+from utils import losses
+from utils.dataset import batches
+from utils.errors import InputError
+from utils.runtime import (
+    best_device,
+    has_room,
+    keep_freed_memory,
+    parallel_model,
+    pays_to_compile,
+    rank_and_count,
+)
+from utils.training.epoch import learn, measure
+from utils.training.optimiser import Schedule, build_optimiser
+from utils.training.weights import begin_with
+from utils.unet import build_unet
+
+# Mean loss at which training is called exploding: an untrained network has about 1
+EXPLODED = 10
+
+# Mean DSC of training slices below which the network calls everything background
+BLIND = 0.05
+
+
+class Trainer:
+    """Model, optimiser, schedule and loaders of a run, and how far it has come.
+
+    history : a dict for each epoch so far. best_weights : those of the epoch with the lowest
+    validation loss, on the CPU. The data sets are those of `training.train`.
+    """
+
+    def __init__(self, settings, train_set, validation_set, start_from=None):
+        keep_freed_memory()
+        self.settings = settings
+        self.device = best_device()
+        self.model = build_unet(settings)
+        if start_from is not None:
+            begin_with(self.model, start_from)
+        self.model.to(self.device, memory_format=torch.channels_last)
+        self.learner = parallel_model(self.model, self.device)
+        self.loss = losses.loss_from_settings(settings)
+        self.loader = batches(
+            resident(train_set, self.device), settings.batch_size, shuffle=True, seed=settings.seed
+        )
+        self.validation = batches(resident(validation_set, self.device), settings.batch_size)
+        self.optimiser = build_optimiser(self.model.parameters(), settings)
+        self.schedule = Schedule(self.optimiser, settings, len(self.loader))
+        self.history, self.best_weights = [], {}
+
+    def is_over(self):
+        """Whether the last epoch was run or validation has stalled for too long."""
+        stalled = has_stalled(self.history, self.settings.early_stopping)
+        return stalled or len(self.history) >= self.settings.epochs
+
+    def run_epoch(self):
+        """Learn from every training slice once, measure, and add a row to the history.
+
+        Raises InputError when the loss has diverged.
+        """
+        start, epoch = time.perf_counter(), len(self.history) + 1
+        self._seed(epoch)
+        row = {"epoch": epoch, "learning_rate": self.optimiser.param_groups[0]["lr"]}
+        after_step = self.schedule.after_step
+        parts = {
+            "train": learn(
+                self.learner, self.loader, self.loss, self.optimiser, self.settings, after_step
+            ),
+            "validation": measure(self.model, self.validation, self.loss),
+        }
+        for part, metrics in parts.items():
+            row |= {f"{part}_{name}": value for name, value in metrics.items()}
+        row["seconds"] = time.perf_counter() - start
+        stop_if_diverged(row, self.settings)
+        self.history.append(row)
+        self.schedule.after_epoch(row["validation_loss"])
+        if best_epoch(self.history) == epoch:
+            weights = self.model.state_dict().items()
+            self.best_weights = {k: v.detach().cpu().clone() for k, v in weights}
+
+    def compile_if_it_pays(self):
+        """Compile the model when the last epoch's duration says that the rest will win by it."""
+        left = self.settings.epochs - len(self.history)
+        if pays_to_compile(self.device, self.history[-1]["seconds"], left):
+            self.model.compile()
+
+    def _seed(self, epoch):
+        """Decide everything that is left to chance in an epoch: order, dropout, augmentation.
+
+        An epoch's chance depends on its number alone and not on what ran before it, so a run
+        that was killed goes on as if nothing had happened.
+        """
+        self.loader.batch_sampler.epoch = epoch
+        chance = np.random.SeedSequence([self.settings.seed, epoch, rank_and_count()[0]])
+        torch.manual_seed(int(chance.generate_state(1, np.uint64)[0]))
+
+
+def resident(dataset, device):
+    """The data set on the device when it can be moved there and fits, otherwise as it is."""
+    if hasattr(dataset, "to") and has_room(device, dataset.nbytes):
+        return dataset.to(device)
+    return dataset
+
+
+def best_epoch(history):
+    """Number of the epoch with the lowest validation loss, the earliest of equals."""
+    return min(history, key=lambda row: row["validation_loss"])["epoch"]
+
+
+def has_stalled(history, patience):
+    """Whether the validation loss has found no new low for `patience` epochs; never for 0."""
+    return bool(patience and history) and len(history) - best_epoch(history) >= patience
+
+
+def stop_if_diverged(row, settings):
+    """Raise InputError when losses are not finite or far above those of an untrained network."""
+    finite = math.isfinite(row["train_loss"] + row["validation_loss"])
+    if finite and row["train_loss"] < EXPLODED:
+        return
+    raise InputError(
+        f"Training has diverged in epoch {row['epoch']}: the training loss is "
+        f"{row['train_loss']:.3g}, the validation loss {row['validation_loss']:.3g}. "
+        f"Try a learning rate below {settings.learning_rate:g}, such as "
+        f"{settings.learning_rate / 10:g}, or clip_norm=1. The weights of this epoch were not kept."
+    )
+
+
+def blindness(history, settings):
+    """A sentence when the last two epochs, but not yet three, found no lung; otherwise None.
+
+    What too high a learning rate does to a network with batch normalisation: no activation can
+    grow without bound, so the loss does not explode but stays where nothing is found. That may
+    pass, so nothing is stopped.
+    """
+    blind = [row["train_dsc"] < BLIND for row in history[-3:]]
+    if blind[-2:] != [True, True] or (len(blind) == 3 and blind[0]):
+        return None
+    last = history[-1]
+    return (
+        f"Epochs {last['epoch'] - 1} and {last['epoch']} found next to no lung: training DSC "
+        f"{last['train_dsc']:.3f}. If that does not change, try a learning rate below "
+        f"{settings.learning_rate:g}, such as {settings.learning_rate / 10:g}."
+    )
+
+
+def describe_epoch(row, epochs):
+    """One line for a row of the history."""
+    parts = [
+        f"{name} loss {row[f'{name}_loss']:.4f} accuracy {row[f'{name}_accuracy']:.4f} "
+        f"DSC {row[f'{name}_dsc']:.3f}"
+        for name in ("train", "validation")
+    ]
+    return f"epoch {row['epoch']:2d}/{epochs}: {' | '.join(parts)} | {row['seconds']:.0f} s"

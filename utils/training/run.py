@@ -1,0 +1,198 @@
+"""Training from start to end: a run's files, its restart, and the command line.
+
+python -m utils.training --dataset phantom --preset quick
+torchrun --nproc-per-node 2 -m utils.training --dataset phantom --preset quick
+"""
+
+import argparse
+import json
+import sys
+import zlib
+
+import pandas as pd
+
+from utils import alignment
+from utils.cases import create_paired_data, load_cases, load_masks
+from utils.dataset import SliceDataset, Split, split_cases
+from utils.errors import InputError
+from utils.runtime import (
+    best_device,
+    first_process_first,
+    process_group,
+    rank_and_count,
+    wait_for_all,
+)
+from utils.settings import preset, settings_from_json, settings_to_json
+from utils.training import checkpoint
+from utils.training.loop import Trainer, blindness, describe_epoch
+from utils.training.weights import load_weights, made_from, save_weights
+from utils.unet import build_unet
+from utils.workspace import derived_folder, shown, write_json, written_whole
+
+
+def run_fingerprint(settings, split, train_set, validation_set, start_from=None):
+    """What a run is made from, as text: equal text, equal result on one machine."""
+    pixels = 0
+    for dataset in (train_set, validation_set):
+        for start in range(0, len(dataset), 16):
+            indices = list(range(start, min(start + 16, len(dataset))))
+            for tensor in dataset.__getitems__(indices):
+                pixels = zlib.crc32(tensor.cpu().contiguous().numpy(), pixels)
+    parts = {
+        "settings": settings_to_json(settings),
+        "split": split.__dict__,
+        "pixels": f"{pixels:08x}",
+    }
+    if start_from is not None:
+        parts["start_from"] = f"{zlib.crc32(start_from.read_bytes()):08x}"
+    return json.dumps(parts)
+
+
+def train(settings, split, train_set, validation_set, run_folder, start_from=None, on_epoch=None):
+    """Train a U-Net; go on with it where it was killed; or take the finished run as it is.
+
+    train_set, validation_set : any data set with `__len__` and `__getitems__`, which returns
+    (images float32 [n, 1, h, w], truths [n, 1, h, w] of labels 0, 1 …). start_from : weights
+    file of another run to begin with. on_epoch : called after each epoch with the history.
+
+    Writes `settings.json`, `split.json`, after each epoch `checkpoint.safetensors` and
+    `history.csv`, at last `last.safetensors` and `model.safetensors`, the weights of the last
+    epoch and of that with the lowest validation loss. A run made from other things is replaced.
+    Returns (model in evaluation mode, history as a DataFrame, one row an epoch). Raises
+    InputError when the loss diverges.
+    """
+    fingerprint = run_fingerprint(settings, split, train_set, validation_set, start_from)
+    writes = rank_and_count()[0] == 0  # of several processes the first alone
+    if made_from(run_folder / "model.safetensors") == fingerprint:
+        if writes:
+            _take_away_leftovers(run_folder)
+            (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
+            print(f"{shown(run_folder)} is trained already on the same data and settings.")
+        return load_run(run_folder)[0], pd.read_csv(run_folder / "history.csv")
+
+    trainer = Trainer(settings, train_set, validation_set, start_from)
+    resumed = checkpoint.restore_checkpoint(
+        run_folder / "checkpoint.safetensors", fingerprint, trainer
+    )
+    wait_for_all()  # until every process has read what the first one is about to change
+    if writes and resumed:
+        print(f"{shown(run_folder)}: going on after epoch {len(trainer.history)}.", flush=True)
+    elif writes:
+        _begin_run(run_folder, settings, split)
+
+    if writes:
+        _take_away_leftovers(run_folder)
+
+    first = len(trainer.history) + 1
+    while not trainer.is_over():
+        trainer.run_epoch()
+        if writes:
+            print(describe_epoch(trainer.history[-1], settings.epochs), flush=True)
+            if warning := blindness(trainer.history, settings):
+                print(warning, flush=True)
+            checkpoint.save_checkpoint(run_folder / "checkpoint.safetensors", fingerprint, trainer)
+            _write_history(run_folder, trainer.history)
+            if on_epoch:
+                on_epoch(pd.DataFrame(trainer.history))
+        if len(trainer.history) == first:
+            trainer.compile_if_it_pays()
+
+    if writes:
+        _end_run(run_folder, fingerprint, trainer)
+    trainer.model.load_state_dict(trainer.best_weights)
+    return trainer.model.eval(), pd.DataFrame(trainer.history)
+
+
+def _begin_run(run_folder, settings, split):
+    """Write what a new run is made from; take away what an older one left."""
+    for name in ("model", "last", "checkpoint"):
+        (run_folder / f"{name}.safetensors").unlink(missing_ok=True)
+    (run_folder / "history.csv").unlink(missing_ok=True)
+    with written_whole(run_folder / "settings.json") as temporary:
+        temporary.write_text(settings_to_json(settings))
+    write_json(run_folder / "split.json", split.__dict__)
+
+
+def _end_run(run_folder, fingerprint, trainer):
+    """Write the weights; those named `model`, written last, say that the run is finished."""
+    _write_history(run_folder, trainer.history)
+    save_weights(run_folder / "last.safetensors", trainer.model.state_dict(), fingerprint)
+    save_weights(run_folder / "model.safetensors", trainer.best_weights, fingerprint)
+    (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
+
+
+def _take_away_leftovers(run_folder):
+    """Delete what a killed process had begun to write."""
+    for leftover in run_folder.glob(".*-*"):
+        leftover.unlink()
+
+
+def _write_history(run_folder, history):
+    """Write one row for each epoch so far."""
+    with written_whole(run_folder / "history.csv") as temporary:
+        pd.DataFrame(history).to_csv(temporary, index=False)
+
+
+def load_run(run_folder):
+    """Read a finished run: (model in evaluation mode, settings, split).
+
+    Raises InputError when the run is missing, damaged or does not fit its settings.
+    """
+    files = [run_folder / name for name in ("model.safetensors", "settings.json", "split.json")]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise InputError(
+            f"{shown(run_folder)} holds no trained model: there is no {', no '.join(missing)}. "
+            "Run notebook 03 first."
+        )
+    weights_file, settings_file, split_file = files
+    settings, split = settings_from_json(settings_file.read_text()), _read_split(split_file)
+    model = load_weights(build_unet(settings), weights_file)
+    return model.to(best_device()), settings, split
+
+
+def _read_split(file):
+    """The split that a run was trained with."""
+    try:
+        parts = json.loads(file.read_text())
+        return Split(**{part: tuple(names) for part, names in parts.items()})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{shown(file)} holds no split of cases ({error}). Train the run again (notebook 03)."
+        ) from error
+
+
+def train_dataset(dataset, settings, run_name):
+    """Train on a data set as notebook 03 does, in `runs/<run_name>` of its derived folder.
+
+    dataset : name or path, as in `utils.workspace.dataset_folder`. Masks must have passed
+    notebook 02. Returns the folder of the run.
+    """
+    with first_process_first():  # the others find the volumes in the cache
+        volumes = load_cases(dataset)
+    alignment.require_aligned(dataset, volumes)
+    pairs = create_paired_data(volumes, load_masks(dataset))
+    split = split_cases(pairs, settings.seed)
+    sets = [
+        SliceDataset(pairs, names, settings.image_size, settings.window, settings.body_only)
+        for names in (split.train, split.validation)
+    ]
+    run_folder = derived_folder(dataset) / "runs" / run_name
+    train(settings, split, *sets, run_folder)
+    return run_folder
+
+
+def main():
+    """The command line, in one process or in each of those that torchrun started."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", default="phantom", help="name under data/, or a folder")
+    parser.add_argument("--preset", default="quick", help="hyper-parameters, see settings.py")
+    arguments = parser.parse_args()
+    try:
+        with process_group(best_device()):
+            settings = preset(arguments.preset)
+            run_folder = train_dataset(arguments.dataset, settings, arguments.preset)
+            if rank_and_count()[0] == 0:
+                print(f"run: {shown(run_folder)}")
+    except InputError as error:
+        sys.exit(f"InputError: {error}")
