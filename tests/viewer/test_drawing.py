@@ -44,7 +44,7 @@ def test_tint_blends_each_colour_where_its_mask_is(chest, overlay):
     tinted = still(hu, truth, prediction, index=5, overlay=overlay, opacity=0.25)
     t, p = truth[5].astype(bool), prediction[5].astype(bool)
     where = {
-        "truth": t, "prediction": p, "missed": t & ~p, "spurious": p & ~t, "agreed": t & p
+        "truth": t, "prediction": p, "missed": t & ~p, "false positive": p & ~t, "agreed": t & p
     }  # fmt: skip
     for name, colour in OVERLAYS[overlay]["layers"]:
         rgb = np.frombuffer(bytes.fromhex(colour[1:]), np.uint8)

@@ -22,7 +22,7 @@ OVERLAYS = {
     "prediction": {"layers": [["prediction", ORANGE]], "bits": [0, 0, 1, 1]},
     "both": {"layers": [["truth", SKY_BLUE], ["prediction", ORANGE]], "bits": [0, 1, 2, 3]},
     "difference": {
-        "layers": [["missed", VERMILLION], ["spurious", YELLOW], ["agreed", SKY_BLUE]],
+        "layers": [["missed", VERMILLION], ["false positive", YELLOW], ["agreed", SKY_BLUE]],
         "bits": [0, 1, 2, 4],
     },
 }
