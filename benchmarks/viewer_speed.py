@@ -32,8 +32,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 from utils.viewer import slice_viewer, still
-from utils.viewer_case import checked_case
-from utils.viewer_frames import compose
+from utils.viewer.drawing import checked_view, compose
 
 rng = np.random.default_rng(0)
 z, y, x = np.ogrid[-1:1:150j, -1:1:512j, -1:1:512j]
@@ -45,14 +44,13 @@ for one in hu:
 found = np.roll(lungs, 4, axis=2)""",
     "viewer = slice_viewer(hu, lungs, found, spacing=(2.5, 0.7, 0.7), index=60)\nviewer",
     """\
-case = checked_case(hu, lungs, found)
-look = dict(centre=-600, width=1500, overlay="difference", outline=False, opacity=0.5)
+view = checked_view(hu, lungs, found)
 picture, slider = ipywidgets.Image(format="png"), ipywidgets.IntSlider(60, max=149)
 
 
 def push(change):
     content = io.BytesIO()
-    Image.fromarray(compose(case, "axial", change["new"], **look)).save(content, "PNG")
+    Image.fromarray(compose(view.at(change["new"]))).save(content, "PNG")
     picture.value = content.getvalue()
 
 

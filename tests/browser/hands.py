@@ -5,8 +5,8 @@ import base64
 import numpy as np
 import pytest
 
+from utils.viewer import still
 from utils.viewer.case import PLANES
-from utils.viewer.widget import still
 
 
 class Viewer:

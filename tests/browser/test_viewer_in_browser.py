@@ -15,7 +15,7 @@ from hands import Viewer, check_nothing_is_clipped, check_scores_and_clicks, try
 from nbclient import NotebookClient
 from nbformat import sign
 
-from utils.viewer.widget import export_html
+from utils.viewer import export_html
 from utils.workspace import REPOSITORY, workspace
 
 WAIT = 180_000  # ms, for a notebook's cells
@@ -43,7 +43,7 @@ from utils.viewer import SliceViewer
 
 shown = [w for w in ipywidgets.widgets.widget._instances.values() if isinstance(w, SliceViewer)]
 for number, one in enumerate(shown):
-    held_case = one._held
+    held_case = one.view().case
     masks = {"truth": held_case.truth, "prediction": held_case.prediction}
     masks = {name: mask for name, mask in masks.items() if mask is not None}
     np.savez(f"held_{number}.npz", hu=held_case.hu, spacing=held_case.spacing, **masks)

@@ -5,7 +5,7 @@ import pytest
 from viewer_builders import SHAPE, SPACING
 
 from utils.errors import InputError
-from utils.viewer.widget import SliceViewer, slice_viewer, still
+from utils.viewer import SliceViewer, slice_viewer, still
 
 HU = np.zeros(SHAPE, np.int16)
 
@@ -33,6 +33,6 @@ def test_bad_arrays_are_one_clear_error(arguments, message):
 
 
 def test_other_number_types_are_taken_as_hu():
-    assert slice_viewer(HU, spacing=np.array(SPACING))._held.spacing == SPACING
+    assert slice_viewer(HU, spacing=np.array(SPACING)).view().case.spacing == SPACING
     assert (still(HU.astype(float) - 600.4, index=0) == still(HU - np.int16(600), index=0)).all()
     assert isinstance(slice_viewer(HU.astype(np.uint8)), SliceViewer)

@@ -7,9 +7,9 @@ from skimage.color import rgb2lab
 from viewer_builders import SHAPE, noisy_chest
 
 from utils.errors import InputError
+from utils.viewer import slice_viewer, still
 from utils.viewer.case import PLANES
 from utils.viewer.drawing import OVERLAYS
-from utils.viewer.widget import slice_viewer, still
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def chest():
 
 
 def unpacked(case, step, given):
-    """An independent reader of the format that viewer_packing's head describes."""
+    """An independent reader of the format that packing.py's head describes."""
     hu, masks = np.zeros(case.hu.shape, int), np.zeros((given, *case.hu.shape), int)
     for first, (values, bits) in packing.chunks(case, step):
         low, high = np.frombuffer(zlib.decompress(values), np.uint8).astype(int).reshape(2, -1)

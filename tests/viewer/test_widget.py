@@ -1,6 +1,7 @@
 """The viewer without a browser: widget, page and animation."""
 
 import base64
+import inspect
 import json
 import re
 import zlib
@@ -13,9 +14,10 @@ from traitlets import TraitError
 from viewer_builders import SPACING, as_volume, noisy_chest
 
 from utils.errors import InputError
+from utils.viewer import animation, export_html, slice_viewer
 from utils.viewer.case import checked_case
+from utils.viewer.drawing import checked_view
 from utils.viewer.scores import scores
-from utils.viewer.widget import animation, export_html, slice_viewer
 
 
 @pytest.fixture
@@ -33,6 +35,23 @@ def test_widget_opens_on_most_lung_and_knows_where_it_is(chest):
     assert coronal["mm"] == pytest.approx((13 * 5.0, 36 * 0.8))
     assert viewer._case["name"] == "Case_007"
     assert repr(viewer) == f"SliceViewer(13 × 40 × 36, axial slice {viewer.axial}, difference)"
+
+
+def test_widget_and_files_start_from_the_same_arguments(chest):
+    parameters = inspect.signature(slice_viewer).parameters
+    assert parameters == inspect.signature(checked_view).parameters
+    asked = {"plane": "sagittal", "index": 4, "window": (40, 400), "outline": True}
+    assert slice_viewer(*chest, **asked).view().state() == checked_view(*chest, **asked).state()
+
+
+def test_view_is_what_the_traits_say_now(chest):
+    viewer = slice_viewer(*chest, index=3)
+    before = viewer.view()
+    viewer.plane, viewer.coronal, viewer.opacity = "coronal", 7, 0.25
+    after = viewer.view()
+    assert (before.plane, before.index, before.opacity) == ("axial", 3, 0.5)
+    assert (after.plane, after.index, after.opacity) == ("coronal", 7, 0.25)
+    assert after.at(9).index == 9 and after.at(9).axial == 3
 
 
 def test_overlay_follows_the_masks_at_hand(chest):
@@ -101,7 +120,7 @@ def test_page_is_self_contained_and_holds_no_identity(chest, tmp_path):
 
 
 def test_page_of_a_large_case_fits_and_says_what_it_lost(chest, tmp_path, monkeypatch):
-    monkeypatch.setattr("utils.viewer.widget.PAGE_BYTES", 209_000)
+    monkeypatch.setattr("utils.viewer.page.PAGE_BYTES", 209_000)
     small, held = read_page(export_html(tmp_path / "page.html", *chest, plane="coronal", index=21))
     whole = scores(checked_case(*chest))
     case = held["state"]["_case"]

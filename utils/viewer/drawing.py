@@ -1,12 +1,15 @@
-"""The picture of one slice, composed in NumPy: window, plane and overlay.
+"""What is shown of a Case, and its picture composed in NumPy: window, plane and overlay.
 
 The viewer's canvas (viewer.js) follows the same rules pixel by pixel; `still` is its oracle.
 """
 
+from dataclasses import dataclass, fields, replace
+
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from utils.errors import InputError
-from utils.viewer.case import PLANES, checked_case
+from utils.viewer.case import PLANES, Case, checked_case
 from utils.viewer.scores import slice_areas
 
 WINDOWS = {"lung": (-600, 1500), "mediastinum": (40, 400), "bone": (400, 1800)}  # centre, width
@@ -28,7 +31,44 @@ OVERLAYS = {
 }
 
 
-def still(
+@dataclass(frozen=True, eq=False)
+class View:
+    """A Case and what is shown of it: what widget, page and animation start from.
+
+    plane : a name in PLANES. axial, coronal, sagittal : the slice shown of each plane.
+    centre, width : the window in HU. overlay : a name in OVERLAYS, drawn as `outline` or filled,
+    with `opacity` 0 to 1. All but `case` have the names of the widget's traits.
+    """
+
+    case: Case
+    plane: str
+    axial: int
+    coronal: int
+    sagittal: int
+    centre: float
+    width: float
+    overlay: str
+    outline: bool
+    opacity: float
+
+    @property
+    def index(self):
+        """The slice shown of the plane shown."""
+        return getattr(self, self.plane)
+
+    def at(self, index):
+        """The same View of another slice of its plane."""
+        return replace(self, **{self.plane: index})
+
+    def state(self):
+        """All but the case, as a dict for JSON."""
+        return {name: getattr(self, name) for name in STATE}
+
+
+STATE = tuple(field.name for field in fields(View) if field.name != "case")
+
+
+def checked_view(
     volume,
     mask=None,
     prediction=None,
@@ -41,25 +81,33 @@ def still(
     opacity=0.5,
     spacing=None,
 ):
-    """Compose the viewer's picture of one slice: uint8 RGB, one pixel a voxel.
-
-    Arguments as in `widget.slice_viewer`. Axial pictures are [rows, cols], coronal
-    [slices, cols], sagittal [slices, rows], the latter two with the feet down.
-    """
+    """Make a View of what `viewer.slice_viewer` is given, or say in an InputError what is wrong."""
     case = checked_case(volume, mask, prediction, spacing)
-    look = checked_look(case, plane, window, overlay, outline, opacity)
-    return compose(case, plane, checked_index(case, plane, index), **look)
-
-
-def checked_look(case, plane, window, overlay, outline, opacity):
-    """The keywords of `compose`, or an InputError that lists what there is to choose from."""
+    _check_choice("plane", plane, list(PLANES))
     overlay = case.overlays()[-1] if overlay is None else overlay
-    for what, value, choices in (
-        ("plane", plane, list(PLANES)),
-        ("overlay", overlay, case.overlays()),
-    ):
-        if value not in choices:
-            raise InputError(f"There is no {what} {value!r} here; choose one of {choices}.")
+    _check_choice("overlay", overlay, case.overlays())
+    centre, width = _checked_window(window)
+    if not 0 <= opacity <= 1:
+        raise InputError(f"The opacity is {opacity}; expected a number from 0 to 1.")
+    return View(
+        case,
+        plane,
+        **_first_slices(case, plane, index),
+        centre=centre,
+        width=width,
+        overlay=overlay,
+        outline=bool(outline),
+        opacity=float(opacity),
+    )
+
+
+def _check_choice(what, value, choices):
+    if value not in choices:
+        raise InputError(f"There is no {what} {value!r} here; choose one of {choices}.")
+
+
+def _checked_window(window):
+    """(centre, width) in HU of a window's name, or of such a pair."""
     if isinstance(window, str) and window not in WINDOWS:
         raise InputError(
             f"There is no window {window!r}; choose one of {list(WINDOWS)} or (centre, width)."
@@ -67,35 +115,47 @@ def checked_look(case, plane, window, overlay, outline, opacity):
     centre, width = WINDOWS[window] if isinstance(window, str) else window
     if not width >= 2:
         raise InputError(f"The window is {width} HU wide; expected at least 2.")
-    if not 0 <= opacity <= 1:
-        raise InputError(f"The opacity is {opacity}; expected a number from 0 to 1.")
-    return dict(centre=centre, width=width, overlay=overlay, outline=outline, opacity=opacity)
+    return float(centre), float(width)
 
 
-def checked_index(case, plane, index):
-    """The slice to show first: `index`, or where it is None the one with most lung."""
-    size = case.hu.shape[PLANES[plane]["axis"]]
-    if index is None:
-        mask = case.prediction if case.truth is None else case.truth
-        return size // 2 if mask is None else int(slice_areas(mask)[plane].argmax())
-    if not 0 <= index < size:
-        raise InputError(f"There is no {plane} slice {index}; there are slices 0 to {size - 1}.")
-    return int(index)
+def _first_slices(case, plane, index):
+    """The slice that each plane shows first: the one with most lung, but `index` of `plane`."""
+    sizes = {name: case.hu.shape[facts["axis"]] for name, facts in PLANES.items()}
+    if index is not None and not 0 <= index < sizes[plane]:
+        last = sizes[plane] - 1
+        raise InputError(f"There is no {plane} slice {index}; there are slices 0 to {last}.")
+    mask = case.prediction if case.truth is None else case.truth
+    if mask is None:
+        first = {name: size // 2 for name, size in sizes.items()}
+    else:
+        first = {name: int(area.argmax()) for name, area in slice_areas(mask).items()}
+    return first if index is None else first | {plane: int(index)}
 
 
-def compose(case, plane, index, *, centre, width, overlay, outline, opacity):
-    """Compose one slice of a Case: uint8 RGB [height, width, 3], one pixel a voxel."""
-    grey = grey_table(centre, width)[case.slice_of(case.hu, plane, index).view(np.uint16)]
+def still(volume, mask=None, prediction=None, **look):
+    """Compose the viewer's picture of one slice: uint8 RGB, one pixel a voxel.
+
+    Arguments as in `viewer.slice_viewer`. Axial pictures are [rows, cols], coronal
+    [slices, cols], sagittal [slices, rows], the latter two with the feet down.
+    """
+    return compose(checked_view(volume, mask, prediction, **look))
+
+
+def compose(view):
+    """Compose the slice that a View shows: uint8 RGB [height, width, 3], one pixel a voxel."""
+    case, plane, index, opacity = view.case, view.plane, view.index, view.opacity
+    hu = case.slice_of(case.hu, plane, index)
+    grey = grey_table(view.centre, view.width)[hu.view(np.uint16)]
     label = np.zeros(grey.shape, np.uint8)
     for weight, mask in ((1, case.truth), (2, case.prediction)):
         if mask is not None:
             label |= weight * case.slice_of(mask, plane, index)
-    layers = np.array(OVERLAYS[overlay]["bits"], np.uint8)[label]
-    if outline:  # a voxel stays where a neighbour is outside; being thin, it is drawn stronger
+    layers = np.array(OVERLAYS[view.overlay]["bits"], np.uint8)[label]
+    if view.outline:  # a voxel stays where a neighbour is outside; thin, it is drawn stronger
         opacity = min(1, 2 * opacity)
         around = np.pad(layers, 1)
         layers &= ~(around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:])
-    return colour_table(overlay, opacity)[layers, grey]
+    return colour_table(view.overlay, opacity)[layers, grey]
 
 
 def grey_table(centre, width):
@@ -114,3 +174,28 @@ def colour_table(overlay, opacity):
         covered = (np.arange(8) >> bit & 1).astype(bool)
         table[covered] = (table[covered] * (256 - alpha) + rgb * alpha + 128) >> 8
     return table.astype(np.uint8)
+
+
+def labelled(view, longest=512):
+    """The slice in its true aspect ratio, its edges, colours and index named: a Pillow RGB image.
+
+    `longest` : pixels of the longer side.
+    """
+    height, width = view.case.size_mm(view.plane)
+    scale = longest / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    picture = Image.fromarray(compose(view)).resize(size, Image.BILINEAR)
+    pen, font, pad = ImageDraw.Draw(picture), ImageFont.load_default(longest // 26), longest // 80
+    edges, (right, bottom) = PLANES[view.plane], (size[0] - pad, size[1] - pad)
+
+    def write(xy, text, anchor, colour="#ffffff"):
+        pen.text(xy, text, colour, font, anchor, stroke_width=1, stroke_fill="#000000")
+
+    write((pad, size[1] / 2), edges["left"], "lm")
+    write((right, size[1] / 2), edges["right"], "rm")
+    write((size[0] / 2, pad), edges["top"], "mt")
+    write((size[0] / 2, bottom), edges["bottom"], "mb")
+    write((right, bottom), str(view.index), "rb")
+    for line, (name, colour) in enumerate(OVERLAYS[view.overlay]["layers"]):
+        write((pad, pad + line * longest // 20), name, "lt", colour)
+    return picture

@@ -2,7 +2,7 @@
 //
 // `model` is the widget's state: get, set, save_changes, on, off, send. The slices are asked for
 // once, kept as int16 HU and one label byte a voxel (bit 0 truth, bit 1 prediction), and drawn
-// here; viewer_frames.py composes the same picture by the same rules.
+// here; drawing.py composes the same picture by the same rules.
 
 const STATE = ["plane", "axial", "coronal", "sagittal",
   "centre", "width", "overlay", "outline", "opacity"];

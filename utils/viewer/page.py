@@ -1,0 +1,107 @@
+"""Files made of the viewer: a page that needs no kernel, and a moving picture."""
+
+import base64
+import html
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from utils.errors import InputError
+from utils.viewer import packing
+from utils.viewer.case import PLANES
+from utils.viewer.drawing import checked_view, labelled
+from utils.workspace import written_whole
+
+SCRIPT = Path(__file__).with_name("viewer.js")  # what draws the viewer in a browser …
+STYLE = Path(__file__).with_name("viewer.css")  # … and what makes it dark
+PAGE_BYTES = 15_000_000
+ANIMATION_BYTES = 3_000_000
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none';
+ script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:">
+<title>{title}</title>
+<style>body {{ margin: 0; background: #16181b; }}
+{css}</style>
+</head>
+<body>
+<main id="viewer"></main>
+<script type="application/json" id="case">{data}</script>
+<script type="module">
+{js}
+const held = JSON.parse(document.getElementById("case").textContent);
+showPage(document.getElementById("viewer"), held);
+</script>
+</body>
+</html>
+"""
+
+
+def export_html(path, volume, mask=None, prediction=None, **look):
+    """Write the viewer as one HTML file that needs no kernel and no network; return its path.
+
+    Arguments as in `viewer.slice_viewer`. The file has at most 15 MB: HU are rounded as coarsely
+    as that asks for, and the page says how coarsely. It holds the pixels and the case's name,
+    nothing else of the DICOM header.
+    """
+    view = checked_view(volume, mask, prediction, **look)
+    page = PAGE.format(
+        title=html.escape(f"Slice viewer {view.case.name}".strip()),
+        css=STYLE.read_text(),
+        js=SCRIPT.read_text(),
+        data=json.dumps(_page_data(view)).replace("<", "\\u003c"),
+    )
+    with written_whole(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return Path(path)
+
+
+def _page_data(view):
+    """What `showPage` in viewer.js takes: the widget's state, and the packed slices in base64."""
+    budget = (PAGE_BYTES - 200_000) * 3 // 4  # base64 writes 3 bytes as 4
+    small, reduction, step = packing.plan(view.case, budget)
+    shown = replace(
+        view, coronal=view.coronal // reduction, sagittal=view.sagittal // reduction
+    ).state()
+    described = packing.description(small, view.case, reduction, step)
+    chunks = [
+        [first, *(base64.b64encode(part).decode() for part in parts)]
+        for first, parts in packing.chunks(small, step, nearest=view.axial)
+    ]
+    return {"state": shown | {"_case": described, "_still": {}}, "chunks": chunks}
+
+
+def animation(path, volume, mask=None, prediction=None, *, frames=40, **look):
+    """Write a moving picture of the viewer's slices, feet to head and back; return its path.
+
+    path : ends in .gif, .webp or .png (animated PNG). The picture is made smaller until the
+    file has at most 3 MB. Other arguments as in `viewer.slice_viewer`.
+    """
+    view = checked_view(volume, mask, prediction, **look)
+    kind = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}.get(Path(path).suffix.lower())
+    if kind is None:
+        raise InputError(f"{path} ends in none of .gif, .webp and .png; choose one of them.")
+    size = view.case.hu.shape[PLANES[view.plane]["axis"]]
+    indices = np.unique(np.linspace(0, size - 1, frames // 2 + 1).round().astype(int)).tolist()
+    views = [view.at(index) for index in indices + indices[-2:0:-1]]
+    for longest in (448, 384, 320, 256, 192, 128):
+        content = _moving([labelled(one, longest) for one in views], kind)
+        if len(content) <= ANIMATION_BYTES:
+            with written_whole(path) as temporary:
+                temporary.write_bytes(content)
+            return Path(path)
+    raise InputError(f"{frames} frames do not fit into {ANIMATION_BYTES / 1e6:.0f} MB; take fewer.")
+
+
+def _moving(pictures, kind):
+    """Pillow images as one moving picture of a kind: bytes."""
+    content = io.BytesIO()
+    pictures[0].save(content, kind, save_all=True, append_images=pictures[1:], duration=120, loop=0)
+    return content.getvalue()
