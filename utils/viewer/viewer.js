@@ -7,6 +7,7 @@
 const STATE = ["plane", "axial", "coronal", "sagittal",
   "centre", "width", "overlay", "outline", "opacity"];
 const INK = { lung: "#5b6168", good: "#56B4E9", poor: "#D55E00", here: "#ffffff" };
+const SIDES = ["left", "right", "top", "bottom"];
 
 export default () => {
   let slices; // one copy for all views of a widget
@@ -18,16 +19,37 @@ export default () => {
   };
 };
 
+// Puts one view of the slices into `el`; returns what takes it away again.
+function show(model, el, slices) {
+  const view = new View(model, slices);
+  const refresh = () => view.refresh(), draw = () => view.draw();
+  const changes = STATE.map((name) => `change:${name}`);
+  const resized = new ResizeObserver(() => view.describe()); // also when the view is first laid out
+  el.replaceChildren(view.ui.root);
+  listenToControls(view);
+  listenToPicture(view);
+  changes.forEach((change) => model.on(change, refresh));
+  slices.onload.add(draw);
+  resized.observe(view.ui.strip);
+  refresh();
+  return () => {
+    resized.disconnect();
+    changes.forEach((change) => model.off(change, refresh));
+    slices.onload.delete(draw);
+  };
+}
+
 // ---------------------------------------------------------------------------------- the slices
 
 class Slices {
   constructor(model) {
     const { shape, step, masks } = model.get("_case");
     const size = shape[0] * shape[1] * shape[2];
-    Object.assign(this, { shape, step, masks, loaded: 0, onload: new Set(), queue: Promise.resolve() });
+    Object.assign(this, { shape, step, masks, loaded: 0, onload: new Set() });
     this.hu = new Int16Array(size).fill(-32768);
     this.label = new Uint8Array(size);
     this.has = new Uint8Array(shape[0]);
+    this.queue = Promise.resolve();
     model.on("msg:custom", (message, buffers) => {
       if (message.type !== "chunk") return;
       this.queue = this.queue.then(() => this.accept(message.first, buffers));
@@ -35,19 +57,17 @@ class Slices {
     model.send({ type: "load" });
   }
 
-  async accept(first, [hu, masks]) {
-    const [deltas, bits] = await Promise.all([inflate(hu), inflate(masks)]);
+  async accept(first, buffers) {
+    const [deltas, bits] = await Promise.all(buffers.map(inflate));
     const [, rows, cols] = this.shape;
     const start = first * rows * cols, size = deltas.length / 2;
     undelta(deltas, this.hu.subarray(start, start + size), rows, cols, this.step);
-    const bytes = Math.ceil(size / 8), label = this.label.subarray(start, start + size);
-    label.fill(0);
+    const label = this.label.subarray(start, start + size).fill(0), bytes = Math.ceil(size / 8);
     let at = 0;
     this.masks.forEach((given, i) => {
       if (given) unpack(bits.subarray(at, (at += bytes)), label, 1 << i);
     });
-    const count = size / (rows * cols);
-    for (let i = first; i < first + count; i++) {
+    for (let i = first; i < first + size / (rows * cols); i++) {
       this.loaded += 1 - this.has[i];
       this.has[i] = 1;
     }
@@ -91,23 +111,32 @@ function layout(shape, plane, index) {
     : { w: rows, h: slices, base: top + index, right: cols, down: -area };
 }
 
+function voxelAt(shape, plane, index, x, y) { // [slice, row, column] of a picture's pixel …
+  const slice = shape[0] - 1 - y;
+  return { axial: [index, y, x], coronal: [slice, index, x], sagittal: [slice, x, index] }[plane];
+}
+
+function pixelOf(shape, plane, [slice, row, column]) { // … and its way back: [x, y]
+  const y = shape[0] - 1 - slice;
+  return { axial: [column, row], coronal: [column, y], sagittal: [row, y] }[plane];
+}
+
 function greyTable(centre, width) { // DICOM PS3.3 C.11.2.1.2.1
   return Uint8Array.from({ length: 65536 }, (_, i) => {
     const grey = ((i - 32768 - (centre - 0.5)) / (width - 1) + 0.5) * 255;
-    return Math.min(255, Math.max(0, Math.floor(grey + 0.5)));
+    return clamp(Math.floor(grey + 0.5), 0, 255);
   });
 }
 
 function colourTable(layers, opacity) { // RGBA for each set of layers and each grey
   const table = new Uint8ClampedArray(8 * 256 * 4), alpha = Math.floor(opacity * 256 + 0.5);
+  const channels = (ink) => [1, 3, 5].map((at) => parseInt(ink.slice(at, at + 2), 16));
+  const inks = layers.map(([, ink]) => channels(ink));
   for (let set = 0; set < 8; set++) for (let grey = 0; grey < 256; grey++) {
     const rgb = [grey, grey, grey];
-    layers.forEach(([, colour], bit) => {
+    inks.forEach((ink, bit) => {
       if (!(set & (1 << bit))) return;
-      for (let c = 0; c < 3; c++) {
-        const ink = parseInt(colour.slice(1 + 2 * c, 3 + 2 * c), 16);
-        rgb[c] = (rgb[c] * (256 - alpha) + ink * alpha + 128) >> 8;
-      }
+      for (let c = 0; c < 3; c++) rgb[c] = (rgb[c] * (256 - alpha) + ink[c] * alpha + 128) >> 8;
     });
     table.set([...rgb, 255], (set * 256 + grey) * 4);
   }
@@ -137,198 +166,208 @@ function outlined(layers, w, h) { // a voxel stays where one of its four neighbo
   return edge;
 }
 
-// -------------------------------------------------------------------------------- the controls
+// ---------------------------------------------------------------------------------- one view
 
-function show(model, el, slices) {
-  const info = model.get("_case"), still = model.get("_still"), ui = build(info);
-  el.replaceChildren(ui.root);
-  const get = (name) => model.get(name);
-  const overlay = () => info.overlays[get("overlay")] ?? info.overlays.none;
-  const index = () => { // a linked slider may run farther than the volume
-    const plane = get("plane");
-    return Math.min(info.planes[plane].size - 1, Math.max(0, Math.round(get(plane))));
-  };
-  const memo = {}; // tables are made again only when what they depend on changes
-  let picked = null; // voxel under the last click
-
-  function set(changes) {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
+// What a model's state says, shown in the parts of a page (`build`).
+class View {
+  constructor(model, slices) {
+    const info = model.get("_case"), still = model.get("_still");
+    Object.assign(this, { model, slices, info, still, ui: build(info) });
+    this.tables = {}; // of greys and colours, made again only when what they depend on changes
+    this.picked = null; // voxel under the last click
+    if (still.source) this.ui.still.src = still.source;
   }
 
-  function look() {
-    // an outline is thin: it is drawn twice as strong as a tint
-    const opacity = Math.min(1, get("opacity") * (get("outline") ? 2 : 1));
-    const key = [get("centre"), get("width"), get("overlay"), opacity].join();
-    if (memo.key !== key) {
-      const { layers, bits } = overlay();
-      Object.assign(memo, { key, bits, grey: greyTable(get("centre"), get("width")),
-        colour: colourTable(layers, opacity) });
+  get state() { return Object.fromEntries(STATE.map((name) => [name, this.model.get(name)])); }
+  get place() { return layout(this.slices.shape, this.plane.name, this.index); }
+  get overlay() { return this.info.overlays[this.state.overlay] ?? this.info.overlays.none; }
+  get plane() { // what is known of the plane shown
+    const { plane } = this.state;
+    return { name: plane, ...this.info.planes[plane] };
+  }
+  get index() { // a linked slider may run farther than the volume
+    const { name, size } = this.plane;
+    return clamp(Math.round(this.state[name]), 0, size - 1);
+  }
+
+  go(index) { if (index != null) this.set({ [this.plane.name]: index }); }
+  set(changes) {
+    for (const [name, value] of Object.entries(changes)) this.model.set(name, value);
+    this.model.save_changes();
+  }
+
+  pick(x, y) { // the voxel under a pixel; the other planes go there too
+    this.picked = voxelAt(this.slices.shape, this.plane.name, this.index, x, y);
+    const [axial, coronal, sagittal] = this.picked;
+    this.set({ axial, coronal, sagittal });
+    this.readPicked();
+  }
+
+  refresh() {
+    this.adjust();
+    this.describe();
+    this.draw();
+  }
+
+  draw() {
+    const { slices, ui, plane, index, place } = this, { w, h } = place;
+    if (this.image?.width !== w || this.image.height !== h) {
+      Object.assign(ui.canvas, { width: w, height: h });
+      this.image = new ImageData(w, h);
     }
-    return { ...memo, outline: get("outline") };
+    const pen = ui.canvas.getContext("2d");
+    const ready = plane.name === "axial" ? slices.has[index] : slices.loaded > 0;
+    if (ready) compose(slices, place, this.look(), this.image);
+    if (ready) pen.putImageData(this.image, 0, 0);
+    else if (slices.loaded) pen.clearRect(0, 0, w, h);
+    ui.still.hidden = slices.loaded > 0 || this.still.plane !== plane.name;
+    this.tellProgress();
   }
 
-  function draw() {
-    const plane = get("plane"), place = layout(slices.shape, plane, index());
-    const ready = plane === "axial" ? slices.has[index()] : slices.loaded > 0;
-    const { canvas } = ui;
-    if (canvas.width !== place.w || canvas.height !== place.h || !ui.image) {
-      Object.assign(canvas, { width: place.w, height: place.h });
-      ui.context = canvas.getContext("2d");
-      ui.image = ui.context.createImageData(place.w, place.h);
+  look() {
+    const { centre, width, overlay, outline, opacity } = this.state;
+    const alpha = Math.min(1, opacity * (outline ? 2 : 1)); // an outline is thin: twice as strong
+    const key = [centre, width, overlay, alpha].join();
+    if (this.tables.key !== key) {
+      const { layers, bits } = this.overlay;
+      const grey = greyTable(centre, width), colour = colourTable(layers, alpha);
+      this.tables = { key, bits, grey, colour };
     }
-    if (ready) compose(slices, place, look(), ui.image);
-    if (ready) ui.context.putImageData(ui.image, 0, 0);
-    else if (slices.loaded) ui.context.clearRect(0, 0, place.w, place.h);
-    ui.still.hidden = slices.loaded > 0 || still.plane !== plane;
-    status();
+    return { ...this.tables, outline };
   }
 
-  function status() {
-    const [total, loaded] = [slices.shape[0], slices.loaded];
+  tellProgress() {
+    const { ui, info, still } = this, { shape: [total], loaded } = this.slices;
     ui.status.textContent = loaded === total ? info.loss
       : loaded ? `Loading: ${loaded} of ${total} slices`
-      : `Still picture of ${still.plane} slice ${still.index}. The slices come when the kernel is ` +
-        "free; if none is running, run the notebook.";
+      : `Still picture of ${still.plane} slice ${still.index}. The slices come when the kernel ` +
+        "is free; if none is running, run the notebook.";
     ui.root.dataset.loaded = loaded === total;
   }
 
-  function describe() { // everything that depends on the plane or the slice, but is no picture
-    const plane = get("plane"), p = info.planes[plane], i = index();
-    const fit = Math.min(1, p.mm[1] / p.mm[0]); // a tall picture is made narrower
-    ui.picture.style.aspectRatio = `${p.mm[1]} / ${p.mm[0]}`;
-    ui.picture.style.maxWidth = `${Math.round(480 * fit)}px`;
-    for (const side of ["left", "right", "top", "bottom"]) ui[side].textContent = p[side];
-    const where = `${"zyx"[p.axis]} ${signed(p.first + i * p.step)} mm`;
-    const dice = !p.dice ? "" : p.dice[i] == null ? "no lung" : `DSC ${p.dice[i].toFixed(3)}`;
-    const name = `${plane[0].toUpperCase()}${plane.slice(1)} slice`;
-    ui.position.textContent = `${name} ${i} (0 to ${p.size - 1})`;
-    ui.where.textContent = where;
-    ui.dice.textContent = dice && (dice === "no lung" ? "no lung in this slice" : `${dice} in this slice`);
-    ui.slider.max = p.size - 1;
-    ui.slider.value = i;
-    ui.slider.setAttribute("aria-label", name);
-    ui.slider.setAttribute("aria-valuetext", [`${i}`, where, dice].filter(Boolean).join(", "));
-    ui.canvas.setAttribute("aria-label", `${name} ${i}, ${where}`);
-    ui.next.disabled = nextPoor(p, i) == null;
-    ui.jumps.hidden = !p.dice;
-    drawStrip(ui.strip, p, i, info.disagree);
-    readPicked();
-  }
-
-  function readPicked() {
-    const plane = get("plane"), axis = info.planes[plane].axis;
-    ui.pin.hidden = !picked || picked[axis] !== index();
-    if (!picked) return;
-    const [k, r, c] = picked, [n, rows, cols] = slices.shape;
-    const v = (k * rows + r) * cols + c;
-    const value = slices.has[k] ? `${slices.step > 1 ? "≈ " : ""}${signed(slices.hu[v], 0)} HU` : "";
-    ui.value.textContent = `${value} at slice ${k}, row ${r}, column ${c}`;
-    const [x, y] = plane === "axial" ? [c / cols, r / rows]
-      : [plane === "coronal" ? c / cols : r / rows, (n - 1 - k) / n];
-    const { w, h } = layout(slices.shape, plane, 0);
-    ui.pin.style.left = `${100 * (x + 0.5 / w)}%`;
-    ui.pin.style.top = `${100 * (y + 0.5 / h)}%`;
-  }
-
-  function adjust() { // window and overlay controls follow the state
-    ui.plane.value = get("plane");
-    ui.centre.value = get("centre");
-    ui.width.value = get("width");
-    const preset = Object.entries(info.windows)
-      .find(([, [c, w]]) => c === get("centre") && w === get("width"));
+  adjust() { // the controls of window and overlay follow the state
+    const { ui, info, state, overlay } = this, { centre, width, outline } = state;
+    const preset = Object.entries(info.windows).find(([, [c, w]]) => c === centre && w === width);
+    for (const name of ["plane", "centre", "width", "overlay", "opacity"])
+      ui[name].value = state[name];
     ui.window.value = preset ? preset[0] : "free";
-    ui.overlay.value = get("overlay");
-    ui.outline.value = get("outline") ? "outline" : "tint";
-    ui.opacity.value = get("opacity");
-    ui.legend.replaceChildren(...overlay().layers.map(([name, colour]) =>
-      h("li", {}, h("i", { style: `background:${colour}` }), name)));
+    ui.outline.value = outline ? "outline" : "tint";
+    ui.legend.replaceChildren(...overlay.layers.map(entry));
   }
 
-  function refresh() {
-    adjust();
-    describe();
-    draw();
-    ui.root.dispatchEvent(new CustomEvent("drawn"));
+  describe() { // everything that depends on the plane or the slice, but is no picture
+    const { ui, plane, index } = this;
+    const [high, wide] = plane.mm, fit = Math.min(1, wide / high); // a tall picture: narrower
+    ui.picture.style.aspectRatio = `${wide} / ${high}`;
+    ui.picture.style.maxWidth = `${Math.round(480 * fit)}px`;
+    for (const side of SIDES) ui[side].textContent = plane[side];
+    this.tellPosition();
+    ui.next.disabled = nextPoor(plane, index) == null;
+    ui.jumps.hidden = !plane.dice;
+    drawStrip(ui.strip, plane, index, this.info.disagree);
+    this.readPicked();
   }
 
-  const go = (i) => i != null && set({ [get("plane")]: i });
-  const on = (node, event, handler) => node.addEventListener(event, handler);
-  const number = (node, low) => Math.max(low, Number.isFinite(node.valueAsNumber) ? node.valueAsNumber : low);
-  on(ui.slider, "input", () => go(ui.slider.valueAsNumber));
-  on(ui.plane, "change", () => set({ plane: ui.plane.value }));
-  on(ui.window, "change", () => {
-    const preset = info.windows[ui.window.value];
-    if (preset) set({ centre: preset[0], width: preset[1] });
-  });
-  on(ui.centre, "change", () => set({ centre: number(ui.centre, -32768) }));
-  on(ui.width, "change", () => set({ width: number(ui.width, 2) }));
-  on(ui.overlay, "change", () => set({ overlay: ui.overlay.value }));
-  on(ui.outline, "change", () => set({ outline: ui.outline.value === "outline" }));
-  on(ui.opacity, "input", () => set({ opacity: ui.opacity.valueAsNumber }));
-  on(ui.best, "click", () => go(info.planes[get("plane")].best));
-  on(ui.worst, "click", () => go(info.planes[get("plane")].worst));
-  on(ui.next, "click", () => go(nextPoor(info.planes[get("plane")], index())));
-  on(ui.strip, "click", (event) => {
-    const { size } = info.planes[get("plane")], box = ui.strip.getBoundingClientRect();
-    go(Math.round(((event.clientX - box.left) / box.width) * (size - 1)));
-    ui.slider.focus();
-  });
-  on(ui.picture, "wheel", (event) => { // only once the viewer has focus: a page must scroll past
-    if (!ui.root.contains(document.activeElement)) return;
-    event.preventDefault();
-    const last = info.planes[get("plane")].size - 1;
-    go(Math.min(last, Math.max(0, index() - Math.sign(event.deltaY))));
-  });
-  on(ui.canvas, "click", (event) => {
-    const plane = get("plane"), [n, rows, cols] = slices.shape;
-    const box = ui.canvas.getBoundingClientRect(), { w, h } = layout(slices.shape, plane, 0);
-    const x = Math.min(w - 1, Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * w)));
-    const y = Math.min(h - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * h)));
-    picked = { axial: [get("axial"), y, x], coronal: [n - 1 - y, get("coronal"), x],
-      sagittal: [n - 1 - y, x, get("sagittal")] }[plane];
-    set({ axial: picked[0], coronal: picked[1], sagittal: picked[2] }); // other planes go there too
-    readPicked();
-    ui.slider.focus();
-  });
+  tellPosition() {
+    const { ui, plane, index } = this, { name, axis, first, step, size } = plane;
+    const title = `${name[0].toUpperCase()}${name.slice(1)} slice`;
+    const where = `${"zyx"[axis]} ${signed(first + index * step)} mm`, dice = diceOf(plane, index);
+    ui.position.textContent = `${title} ${index} (0 to ${size - 1})`;
+    ui.where.textContent = where;
+    ui.dice.textContent = dice && `${dice} in this slice`;
+    ui.slider.max = size - 1;
+    ui.slider.value = index;
+    ui.slider.setAttribute("aria-label", title);
+    ui.slider.setAttribute("aria-valuetext", [`${index}`, where, dice].filter(Boolean).join(", "));
+    ui.canvas.setAttribute("aria-label", `${title} ${index}, ${where}`);
+  }
 
-  const names = STATE.map((name) => `change:${name}`);
-  names.forEach((name) => model.on(name, refresh));
-  slices.onload.add(draw);
-  if (still.source) ui.still.src = still.source;
-  const resized = new ResizeObserver(describe); // also when the view is first laid out
-  resized.observe(ui.strip);
-  refresh();
-  return () => {
-    resized.disconnect();
-    names.forEach((name) => model.off(name, refresh));
-    slices.onload.delete(draw);
-  };
+  readPicked() {
+    const { ui, picked, slices, plane, index, place } = this;
+    ui.pin.hidden = !picked || picked[plane.axis] !== index;
+    if (!picked) return;
+    const [k, r, c] = picked, [, rows, cols] = slices.shape;
+    const [x, y] = pixelOf(slices.shape, plane.name, picked);
+    const hu = signed(slices.hu[(k * rows + r) * cols + c], 0);
+    const value = slices.has[k] ? `${slices.step > 1 ? "≈ " : ""}${hu} HU` : "";
+    ui.value.textContent = `${value} at slice ${k}, row ${r}, column ${c}`;
+    ui.pin.style.left = `${(100 * (x + 0.5)) / place.w}%`;
+    ui.pin.style.top = `${(100 * (y + 0.5)) / place.h}%`;
+  }
 }
 
-function signed(value, digits = 1) {
-  return value.toFixed(digits).replace("-", "−");
+function listenToControls(view) {
+  const { ui, info } = view;
+  const on = (name, event, handler) => ui[name].addEventListener(event, handler);
+  const number = (name, low) => {
+    const value = ui[name].valueAsNumber; // NaN while nothing is typed in
+    return Number.isFinite(value) ? Math.max(low, value) : low;
+  };
+  for (const name of ["plane", "overlay"])
+    on(name, "change", () => view.set({ [name]: ui[name].value }));
+  on("window", "change", () => {
+    const preset = info.windows[ui.window.value];
+    if (preset) view.set({ centre: preset[0], width: preset[1] });
+  });
+  on("centre", "change", () => view.set({ centre: number("centre", -32768) }));
+  on("width", "change", () => view.set({ width: number("width", 2) }));
+  on("outline", "change", () => view.set({ outline: ui.outline.value === "outline" }));
+  on("opacity", "input", () => view.set({ opacity: ui.opacity.valueAsNumber }));
+  for (const name of ["best", "worst"]) on(name, "click", () => view.go(view.plane[name]));
+  on("next", "click", () => view.go(nextPoor(view.plane, view.index)));
+  on("slider", "input", () => view.go(ui.slider.valueAsNumber));
+}
+
+function listenToPicture(view) {
+  const { ui } = view;
+  ui.picture.addEventListener("wheel", (event) => { // only with focus: a page must scroll past
+    if (!ui.root.contains(document.activeElement)) return;
+    event.preventDefault();
+    view.go(clamp(view.index - Math.sign(event.deltaY), 0, view.plane.size - 1));
+  });
+  ui.canvas.addEventListener("click", (event) => {
+    const [x, y] = fractions(event, ui.canvas), { w, h } = view.place;
+    view.pick(clamp(Math.floor(x * w), 0, w - 1), clamp(Math.floor(y * h), 0, h - 1));
+    ui.slider.focus();
+  });
+  ui.strip.addEventListener("click", (event) => {
+    view.go(Math.round(fractions(event, ui.strip)[0] * (view.plane.size - 1)));
+    ui.slider.focus();
+  });
+}
+
+function fractions(event, node) { // how far right and down in a node a click was, 0 to 1
+  const box = node.getBoundingClientRect();
+  return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+}
+
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+const signed = (value, digits = 1) => value.toFixed(digits).replace("-", "−");
+
+function diceOf({ dice }, index) {
+  if (!dice) return "";
+  return dice[index] == null ? "no lung" : `DSC ${dice[index].toFixed(3)}`;
 }
 
 // The nearest slice after this one, going round, whose Dice says that the two masks disagree.
-function nextPoor({ size, poor }, index) {
-  if (!poor || !poor.length) return null;
-  const later = poor.find((i) => i > index) ?? poor[0];
+function nextPoor({ poor }, index) {
+  const later = poor?.find((i) => i > index) ?? poor?.[0];
   return later === index ? null : later;
 }
 
 // Where lung is (grey, from below) and how well each slice scored: what its DSC lacks hangs from
 // the top, so that the eye falls on the worst.
 function drawStrip(strip, { size, area, dice }, index, disagree) {
-  const ratio = window.devicePixelRatio || 1;
-  const width = Math.max(100, Math.round(strip.clientWidth * ratio)), height = Math.round(36 * ratio);
+  const ratio = window.devicePixelRatio || 1, height = Math.round(36 * ratio);
+  const width = Math.max(100, Math.round(strip.clientWidth * ratio));
   if (strip.width !== width || strip.height !== height) Object.assign(strip, { width, height });
-  const pen = strip.getContext("2d"), column = width / Math.max(1, size - 1), most = area ? Math.max(1, ...area) : 1;
-  pen.clearRect(0, 0, width, height);
+  const pen = strip.getContext("2d"), column = width / Math.max(1, size - 1);
+  const most = area ? Math.max(1, ...area) : 1;
   const bar = (i, top, tall, ink) => {
     pen.fillStyle = ink;
     pen.fillRect((i - 0.5) * column, top, column + 0.5, tall); // over the thumb; no seams
   };
+  pen.clearRect(0, 0, width, height);
   for (let i = 0; area && i < size; i++) {
     const tall = (0.75 * height * area[i]) / most;
     bar(i, height - tall, tall, INK.lung);
@@ -336,62 +375,75 @@ function drawStrip(strip, { size, area, dice }, index, disagree) {
       bar(i, 0, Math.max(0.08, 1 - dice[i]) * height, dice[i] < disagree ? INK.poor : INK.good);
   }
   pen.fillStyle = INK.here;
-  pen.fillRect(Math.min(width - 2 * ratio, Math.max(0, index * column - ratio)), 0, 2 * ratio, height);
+  pen.fillRect(clamp(index * column - ratio, 0, width - 2 * ratio), 0, 2 * ratio, height);
 }
 
 // ------------------------------------------------------------------------------- the page's parts
 
-function h(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
 function build(info) {
   const ui = {};
-  const part = (name, tag, attributes, ...children) => (ui[name] = h(tag, { class: name, ...attributes }, ...children));
-  const choice = (name, label, values) => h("label", {}, label, part(name, "select", {},
-    ...values.map((value) => h("option", { value }, value))));
-  const bar = h("div", { class: "bar" },
-    choice("plane", "Plane", Object.keys(info.planes)),
-    choice("window", "Window", [...Object.keys(info.windows), "free"]),
-    h("label", {}, "Centre (HU)", part("centre", "input", { type: "number", step: 10 })),
-    h("label", {}, "Width (HU)", part("width", "input", { type: "number", step: 50, min: 2 })),
-    choice("overlay", "Overlay", Object.keys(info.overlays)),
-    choice("outline", "Drawn as", ["tint", "outline"]),
-    h("label", {}, "Opacity", part("opacity", "input", { type: "range", min: 0, max: 1, step: 0.05 })));
+  const part = (name, tag, attributes = {}, ...children) =>
+    (ui[name] = make(tag, { class: name, ...attributes }, ...children));
   const mark = (side) => part(side, "span", { class: `mark ${side}`, "aria-hidden": true });
-  part("picture", "div", {}, part("canvas", "canvas", { role: "img" }),
-    part("still", "img", { alt: "Still picture of the first slice" }), part("pin", "div"),
-    ...["left", "right", "top", "bottom"].map(mark));
-  const button = (name, text, title) => part(name, "button", { type: "button", title }, text);
-  const side = h("div", { class: "side" },
-    h("strong", {}, info.name), part("position", "div"), part("where", "div"), part("dice", "div"),
-    part("legend", "ul", { "aria-label": "Legend" }),
-    part("jumps", "div", {},
-      button("best", "Best slice", "highest DSC of a slice with lung"),
-      button("worst", "Worst slice", "lowest DSC"),
-      button("next", "Next disagreeing", `next slice with a DSC below ${info.disagree}`)),
-    part("value", "div", { "aria-live": "polite" }, "Click the picture for its HU."));
-  const scored = info.planes.axial.dice, lung = info.planes.axial.area;
-  const key = scored
-    ? ["lung area", INK.lung, `DSC from ${info.disagree}`, INK.good, `DSC below ${info.disagree}`, INK.poor]
-    : lung ? ["lung area", INK.lung] : [];
-  const keys = h("ul", { class: "key" });
-  for (let i = 0; i < key.length; i += 2)
-    keys.append(h("li", {}, h("i", { style: `background:${key[i + 1]}` }), key[i]));
   part("root", "div", { class: "slice-viewer" },
-    bar, h("div", { class: "body" }, ui.picture, side),
-    h("div", { class: "track" }, part("strip", "canvas", { "aria-hidden": true }),
+    controlBar(part, info),
+    make("div", { class: "body" },
+      part("picture", "div", {}, part("canvas", "canvas", { role: "img" }),
+        part("still", "img", { alt: "Still picture of the first slice" }), part("pin", "div"),
+        ...SIDES.map(mark)),
+      sidePanel(part, info)),
+    make("div", { class: "track" }, part("strip", "canvas", { "aria-hidden": true }),
       part("slider", "input", { type: "range", min: 0, step: 1 })),
-    keys, part("status", "div", { role: "status" }));
+    stripKey(info), part("status", "div", { role: "status" }));
   // JupyterLab would take the arrow keys for moving between cells: the attribute keeps it from
   // looking at a control's keys on their way in, the handler on their way out.
   for (const control of ui.root.querySelectorAll("select, input, button"))
     control.setAttribute("data-lm-suppress-shortcuts", "true");
   ui.root.addEventListener("keydown", (event) => event.stopPropagation());
   return ui;
+}
+
+function controlBar(part, info) {
+  const choice = (name, label, values) => make("label", {}, label, part(name, "select", {},
+    ...values.map((value) => make("option", { value }, value))));
+  const field = (name, label, attributes) =>
+    make("label", {}, label, part(name, "input", attributes));
+  return make("div", { class: "bar" },
+    choice("plane", "Plane", Object.keys(info.planes)),
+    choice("window", "Window", [...Object.keys(info.windows), "free"]),
+    field("centre", "Centre (HU)", { type: "number", step: 10 }),
+    field("width", "Width (HU)", { type: "number", step: 50, min: 2 }),
+    choice("overlay", "Overlay", Object.keys(info.overlays)),
+    choice("outline", "Drawn as", ["tint", "outline"]),
+    field("opacity", "Opacity", { type: "range", min: 0, max: 1, step: 0.05 }));
+}
+
+function sidePanel(part, info) {
+  const button = (name, text, title) => part(name, "button", { type: "button", title }, text);
+  return make("div", { class: "side" },
+    make("strong", {}, info.name), part("position", "div"), part("where", "div"),
+    part("dice", "div"), part("legend", "ul", { "aria-label": "Legend" }),
+    part("jumps", "div", {},
+      button("best", "Best slice", "highest DSC of a slice with lung"),
+      button("worst", "Worst slice", "lowest DSC"),
+      button("next", "Next disagreeing", `next slice with a DSC below ${info.disagree}`)),
+    part("value", "div", { "aria-live": "polite" }, "Click the picture for its HU."));
+}
+
+function stripKey({ planes: { axial }, disagree }) { // what the strip's colours mean
+  const area = axial.area ? [["lung area", INK.lung]] : [];
+  const dice = [[`DSC from ${disagree}`, INK.good], [`DSC below ${disagree}`, INK.poor]];
+  const entries = axial.dice ? [...area, ...dice] : area;
+  return make("ul", { class: "key" }, ...entries.map(entry));
+}
+
+const entry = ([name, colour]) => make("li", {}, make("i", { style: `background:${colour}` }), name);
+
+function make(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
 }
 
 // ------------------------------------------------------------------- the page without a kernel
@@ -414,7 +466,7 @@ export function showPage(el, { state, chunks }) {
     },
     save_changes() {},
     on: (name, handler) => (handlers[name] ??= []).push(handler),
-    off: (name, handler) => { handlers[name] = handlers[name].filter((h) => h !== handler); },
+    off: (name, gone) => { handlers[name] = handlers[name].filter((handler) => handler !== gone); },
     send: () => chunks.forEach(([first, ...parts]) =>
       fire("msg:custom", { type: "chunk", first }, parts.map(bytes))),
   };
