@@ -10,12 +10,16 @@ INSTALLED := .venv/installed
 TESTING   := LUNG_WORKSPACE=$(CURDIR)/build/test
 NBVAL     := --nbval --nbval-current-env --nbval-sanitize-with notebooks/nbval.cfg
 
+# What ESLint asks for. Nothing else needs Node.js: without it `make lint` leaves viewer.js out.
+NODE_SUFFICES := command -v npm >/dev/null && node -e \
+  'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'
+
 LATEX     := latexmk texlive-latex-extra texlive-science texlive-fonts-recommended lmodern \
              texlive-extra-utils poppler-utils
 
 .PHONY: help setup phantom data run studies app report bench test test-unit test-notebooks test-studies \
         test-browser test-report kill fuzz \
-        docs notebooks lint format clean clean-all
+        docs notebooks lint lint-js format clean clean-all
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -50,9 +54,16 @@ report: $(INSTALLED)  ## build/report/report.pdf from the figures of DATASET (ne
 
 test: lint test-unit test-notebooks  ## every check that needs no browser and no LaTeX
 
-lint: $(INSTALLED)
+lint: $(INSTALLED) lint-js  ## style of code, notebooks and viewer.js
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+lint-js:  ## style of viewer.js, where Node.js is there
+	@if ! { $(NODE_SUFFICES); }; then \
+	  echo "viewer.js was not linted: that needs npm and Node.js 20.19 or newer."; exit 0; fi; \
+	test node_modules/installed -nt package.json \
+	  || { npm install --no-audit --no-fund && touch node_modules/installed; } || exit 1; \
+	node_modules/.bin/eslint utils eslint.config.js
 
 test-unit: $(INSTALLED)  ## tests of utils
 	$(PY) -m pytest -q -n 2 --dist loadfile --ignore=tests/browser --ignore=tests/latex tests
@@ -109,4 +120,4 @@ clean:  ## delete what was computed; data sets stay
 	rm -rf build docs/modules figures/*/*.pdf figures/*/*.json figures/*/*.tex data/*/derived .pytest_cache .ruff_cache
 
 clean-all: clean  ## also delete the embedded data set and the environment
-	rm -rf data/phantom data/synthetic_* .venv *.egg-info
+	rm -rf data/phantom data/synthetic_* .venv node_modules *.egg-info
