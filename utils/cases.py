@@ -3,16 +3,17 @@
 import hashlib
 import json
 import os
+import re
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from utils.dicom import Volume, list_names, read_series
-from utils.errors import InputError
+from utils.errors import InputError, about
 from utils.masks import load_mask
 from utils.workspace import dataset_folder, derived_folder, written_whole
 
-FORMAT = 1  # raise it when the loader's result changes, so that old caches are read again
+FORMAT = 2  # raise it when the loader's result changes, so that old caches are read again
 
 
 def case_names(dataset):
@@ -128,19 +129,14 @@ def source_fingerprint(folder):
     the cache is to spare. Whoever edits a file changes its time.
     """
     digest = hashlib.sha256()
-    try:
-        for name in list_names(folder):
-            facts = os.stat(os.path.join(folder, name))
-            digest.update(
-                f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode("utf-8", "replace")
-            )
-    except InputError as problem:
-        raise InputError(f"{folder.name}: {problem}; nothing was written.") from None
-    except OSError as error:
-        raise InputError(
-            f"{folder.name}: {error.filename} cannot be read ({error.strerror}); "
-            "nothing was written."
-        ) from None
+    with about(folder.name):
+        try:
+            for name in list_names(folder):
+                facts = os.stat(os.path.join(folder, name))
+                line = f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
+                digest.update(line.encode("utf-8", "replace"))
+        except OSError as error:
+            raise InputError(f"{error.filename} cannot be read ({error.strerror})") from None
     return digest.hexdigest()
 
 
@@ -162,6 +158,7 @@ def _store(source, volume, path, fingerprint):
         "spacing_mm": list(volume.spacing),
         "affine_lps_mm": volume.affine.tolist(),
         "identity": volume.identity,
+        "stored_axes": volume.stored_axes,
         "files": [os.path.relpath(file, source) for file in volume.files],
         "notes": list(volume.notes),
     }
@@ -189,6 +186,7 @@ def _cached(source, path, fingerprint):
         files = tuple(os.path.join(source, file) for file in facts["files"])
         identity = {str(key): str(value) for key, value in facts["identity"].items()}
         notes = tuple(str(note) for note in facts["notes"])
+        stored_axes = str(facts["stored_axes"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError):
         return None
     sound = (
@@ -201,5 +199,6 @@ def _cached(source, path, fingerprint):
         and np.isfinite(affine).all()
         and len(spacing) == 3
         and all(0 < length < 1e4 for length in spacing)
+        and re.fullmatch("(?=.*[HF])(?=.*[PA])(?=.*[LR])[HFPALR]{3}", stored_axes)
     )
-    return Volume(hu, spacing, affine, identity, files, notes) if sound else None
+    return Volume(hu, spacing, affine, identity, files, notes, stored_axes) if sound else None

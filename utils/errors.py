@@ -1,4 +1,8 @@
-"""The one error that a user is meant to read."""
+"""The one error that a user is meant to read, and who says what it is about."""
+
+import functools
+import sys
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
@@ -11,3 +15,37 @@ class InputError(ValueError):
 
     def _render_traceback_(self):  # the hook by which IPython lets an error print itself
         return [f"{type(self).__name__}: {self}"]
+
+
+@contextmanager
+def about(name, end="; nothing was written."):
+    """Within a with block, errors say what they are about: "Case_004: <problem><end>".
+
+    Deep down a reader knows the value that is wrong, and only further up the file and the case
+    are known. name : what to put first, unless the problem begins with it. Memory that does not
+    suffice becomes an InputError too.
+    """
+    try:
+        yield
+    except InputError as problem:
+        first = "" if str(problem).startswith(name) else f"{name}: "
+        raise InputError(f"{first}{problem}{end}") from None
+    except MemoryError:
+        raise InputError(f"{name}: too large for this machine's memory{end}") from None
+
+
+def command(main):
+    """Decorate the main function of a command line: an InputError is told, and the exit code is 1.
+
+    What `main` returns is the exit code otherwise, 0 for None.
+    """
+
+    @functools.wraps(main)
+    def told(*arguments):
+        try:
+            return main(*arguments) or 0
+        except InputError as error:
+            print(error, file=sys.stderr)
+            return 1
+
+    return told

@@ -11,8 +11,8 @@ ORIGIN = (-90.0, -60.0, -300.0)  # x, y, z in mm
 
 def a_volume(shape=(6, 60, 80), code="HPL"):
     """An empty volume of unequal spacings; `code` is how its files are stored."""
-    identity = {"series_uid": SERIES, "frame_of_reference_uid": FRAME, "stored_axes": code}
-    return volume_of(np.zeros(shape, np.int16), STEP, ORIGIN, **identity)
+    identity = {"series_uid": SERIES, "frame_of_reference_uid": FRAME}
+    return volume_of(np.zeros(shape, np.int16), STEP, ORIGIN, stored_axes=code, **identity)
 
 
 def on_slice(k, polygon, depth=0.0):

@@ -8,7 +8,6 @@ from dicom_checks import refusal
 from dicom_factory import expected_hu, set_pixels, write_series
 from pydicom import dcmread
 
-from utils.dicom.geometry import to_stored_grid
 from utils.dicom.reader import read_series
 
 
@@ -67,14 +66,14 @@ def test_all_24_orientations_come_out_canonical(tmp_path, along_row, down_column
     steps = volume.affine[:3, :3] / volume.spacing
     np.testing.assert_allclose(steps, [[0, 0, 1], [0, 1, 0], [1, 0, 0]], atol=1e-9)
     # and back: each file's own pixels
-    stored = to_stored_grid(volume.hu, volume.identity["stored_axes"])
+    stored = volume.on_stored_grid(volume.hu)
     for k, path in enumerate(volume.files):
         np.testing.assert_array_equal(stored[k] + 1024, dcmread(path).pixel_array)
 
 
 def test_canonical_series_is_stored_as_it_is(tmp_path):
     write_series(tmp_path)
-    assert read_series(tmp_path).identity["stored_axes"] == "HPL"
+    assert read_series(tmp_path).stored_axes == "HPL"
 
 
 def test_slightly_turned_series_keeps_its_turn_in_the_affine(tmp_path):

@@ -24,7 +24,7 @@ from rtstruct_factory import contour, in_mm, with_undefined_lengths, write_rtstr
 from tests.fuzz.mutations import DICOM, GENERAL, NPZ
 from utils.dicom.reader import read_series
 from utils.masks.npz import load_mask
-from utils.masks.rtstruct import lung_mask
+from utils.masks.rtstruct import read_rtstruct
 from utils.masks.seg_reader import read_seg
 from utils.masks.seg_writer import write_seg
 
@@ -120,7 +120,7 @@ def _structure_sets(folder, volume):
         (with_undefined_lengths, ExplicitVRLittleEndian),
     ):
         path = write_rtstruct(folder / "rt.dcm", lungs, edit, syntax)
-        yield _mask_subject("RTSTRUCT", path, lambda p: lung_mask(p, volume), DICOM)
+        yield _mask_subject("RTSTRUCT", path, lambda p: read_rtstruct(p, volume), DICOM)
 
 
 def _segs(folder, volume):

@@ -14,7 +14,7 @@ from rtstruct_factory import FRAME, contour, in_mm, write_rtstruct
 from utils.dicom.reader import read_series
 from utils.errors import InputError
 from utils.masks.names import ALIASES
-from utils.masks.rtstruct import lung_mask, roi_masks, roi_names
+from utils.masks.rtstruct import read_rtstruct, roi_masks, roi_names
 
 
 def test_contours_land_on_their_voxels(tmp_path):
@@ -32,7 +32,7 @@ def test_contours_land_on_their_voxels(tmp_path):
     for region, mask in masks.items():
         assert mask.dtype == np.uint8
         assert np.array_equal(mask, expected[region])
-    united = lung_mask(file, a_volume())
+    united = read_rtstruct(file, a_volume())
     assert united.dtype == np.uint8
     assert np.array_equal(united, expected["left"] + expected["right"])
 
@@ -58,7 +58,7 @@ def test_contours_of_a_coronal_series_land_on_their_voxels(tmp_path):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", [contour(in_mm(volume, index))])])
     expected = np.zeros((60, 10, 80))
     expected[10:30, 7, 20:50] = 1
-    assert np.array_equal(lung_mask(file, volume), expected)
+    assert np.array_equal(read_rtstruct(file, volume), expected)
 
 
 def test_contours_of_a_prone_series_stay_at_their_place(tmp_path):
@@ -69,10 +69,10 @@ def test_contours_of_a_prone_series_stay_at_their_place(tmp_path):
 
     write_series(tmp_path / "images", edit=prone, rows=12, cols=10)
     volume = read_series(tmp_path / "images")
-    assert volume.identity["stored_axes"] != "HPL"
+    assert volume.stored_axes != "HPL"
     corners = np.array([[2, 3.5, 1.5], [2, 3.5, 4.5], [2, 8.5, 4.5], [2, 8.5, 1.5]])
     contours = [contour(in_mm(volume, corners))]
-    mask = lung_mask(write_rtstruct(tmp_path / "rt.dcm", [("Lungs", contours)]), volume)
+    mask = read_rtstruct(write_rtstruct(tmp_path / "rt.dcm", [("Lungs", contours)]), volume)
     expected = np.zeros(volume.hu.shape)
     expected[2, 4:9, 2:5] = 1
     assert np.array_equal(mask, expected)
@@ -106,7 +106,7 @@ def test_an_unknown_name_lists_those_of_the_file(tmp_path, name):
     box = drawn(0, rectangle(9.5, 9.5, 19.5, 19.5))
     file = write_rtstruct(tmp_path / "rt.dcm", [("Spinal Cord", box), (name, box)])
     with pytest.raises(InputError, match=f"no lung among its 2 structures: Spinal Cord, {name}"):
-        lung_mask(file, a_volume())
+        read_rtstruct(file, a_volume())
     own = {**ALIASES, "spinal cord": "cord"}
     assert list(roi_masks(file, a_volume(), own)[0]) == ["cord"]
 
@@ -115,7 +115,7 @@ def test_one_lung_alone_is_not_both(tmp_path):
     box = drawn(0, rectangle(9.5, 9.5, 19.5, 19.5))
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lung_L", box), ("Lung R2", box)])
     with pytest.raises(InputError, match=r"only the left lung is there.*Lung_L, Lung R2"):
-        lung_mask(file, a_volume())
+        read_rtstruct(file, a_volume())
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_one_lung_alone_is_not_both(tmp_path):
 def test_what_is_left_out_is_told(tmp_path, extra, note):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, BOX) + extra)])
     with pytest.warns(UserWarning, match=note):
-        mask = lung_mask(file, a_volume())
+        mask = read_rtstruct(file, a_volume())
     assert mask.sum() == mask[2, 10:20, 10:20].sum() == 100
 
 
@@ -144,7 +144,7 @@ def test_what_is_left_out_is_told(tmp_path, extra, note):
 def test_what_is_doubtful_is_told(tmp_path, contours, voxels, note):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", contours)])
     with pytest.warns(UserWarning, match=note):
-        assert lung_mask(file, a_volume()).sum() == voxels
+        assert read_rtstruct(file, a_volume()).sum() == voxels
 
 
 @pytest.mark.parametrize(
@@ -159,17 +159,17 @@ def test_what_is_doubtful_is_told(tmp_path, contours, voxels, note):
 def test_another_series_is_refused(tmp_path, references, found):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, BOX))], **references)
     with pytest.raises(InputError, match=found):
-        lung_mask(file, a_volume())
+        read_rtstruct(file, a_volume())
 
 
 def test_a_frame_of_reference_alone_is_noted(tmp_path):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, BOX))], series="")
     with pytest.warns(UserWarning, match="rests on its frame of reference alone"):
-        assert lung_mask(file, a_volume()).sum() == 100
+        assert read_rtstruct(file, a_volume()).sum() == 100
     nameless = a_volume()
     nameless.identity["frame_of_reference_uid"] = ""
     with pytest.raises(InputError, match="names neither"):
-        lung_mask(file, nameless)
+        read_rtstruct(file, nameless)
 
 
 @pytest.mark.real_data

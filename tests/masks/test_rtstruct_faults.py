@@ -8,7 +8,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from rtstruct_factory import contour, with_undefined_lengths, write_rtstruct
 
 from utils.errors import InputError
-from utils.masks.rtstruct import lung_mask, roi_masks
+from utils.masks.rtstruct import read_rtstruct, roi_masks
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from utils.masks.rtstruct import lung_mask, roi_masks
 def test_contours_that_do_not_fit_are_refused(tmp_path, contours, found):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", contours)])
     with pytest.raises(InputError, match=rf"^rt\.dcm: .*{found}"):
-        lung_mask(file, a_volume())
+        read_rtstruct(file, a_volume())
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_coordinates_that_are_no_numbers_are_refused(tmp_path, old, new):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, polygon))])
     replace_bytes(file, old, new)
     with pytest.raises(InputError, match="contour 1 of “Lungs”"):
-        lung_mask(file, a_volume())
+        read_rtstruct(file, a_volume())
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_counts_that_do_not_add_up_are_refused(tmp_path, entry, found):
         setattr(broken, keyword, value)
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", [broken])])
     with pytest.raises(InputError, match=found):
-        lung_mask(file, a_volume())
+        read_rtstruct(file, a_volume())
 
 
 def test_missing_sequences_are_refused(tmp_path):
@@ -83,7 +83,7 @@ def test_missing_sequences_are_refused(tmp_path):
         path = tmp_path / f"{keyword}.dcm"
         file = write_rtstruct(path, [("Lungs", drawn(2, BOX))], without(keyword))
         with pytest.raises(InputError, match=found):
-            lung_mask(file, a_volume())
+            read_rtstruct(file, a_volume())
 
 
 def test_two_structures_of_one_number_are_refused(tmp_path):
@@ -94,7 +94,7 @@ def test_two_structures_of_one_number_are_refused(tmp_path):
     structures = [("Lung_L", drawn(2, BOX)), ("Lung_R", drawn(2, BOX))]
     file = write_rtstruct(tmp_path / "rt.dcm", structures, same_number)
     with pytest.raises(InputError, match="“Lung_R” has no ROI number of its own"):
-        lung_mask(file, a_volume())
+        read_rtstruct(file, a_volume())
 
 
 def test_files_that_are_no_structure_set_are_refused(tmp_path):
@@ -108,7 +108,7 @@ def test_files_that_are_no_structure_set_are_refused(tmp_path):
         (slice_file, "of modality CT, expected an RTSTRUCT"),
     ]:
         with pytest.raises(InputError, match=found):
-            lung_mask(file, a_volume())
+            read_rtstruct(file, a_volume())
 
 
 @pytest.mark.parametrize("syntax", ["implicit", "explicit, of undefined length"])
@@ -123,12 +123,12 @@ def test_damaged_files_are_refused_or_read_in_full(tmp_path, syntax):
     if syntax != "implicit":
         options = {"edit": with_undefined_lengths, "syntax": ExplicitVRLittleEndian}
     file = write_rtstruct(tmp_path / "rt.dcm", structures, **options)
-    expected, data = lung_mask(file, a_volume()), file.read_bytes()
+    expected, data = read_rtstruct(file, a_volume()), file.read_bytes()
     assert expected.sum() == 1200
     for end in range(0, len(data), 23):
         file.write_bytes(data[:end])
         try:
-            assert np.array_equal(lung_mask(file, a_volume()), expected), end
+            assert np.array_equal(read_rtstruct(file, a_volume()), expected), end
         except InputError:
             pass
     rng = np.random.default_rng(7)
@@ -148,32 +148,32 @@ def test_an_item_that_swallows_the_next_is_refused(tmp_path, length):
     file = write_rtstruct(
         tmp_path / "rt.dcm", [("Lungs", [part for k in range(4) for part in drawn(k, BOX)])]
     )
-    assert lung_mask(file, a_volume()).sum() == 400
+    assert read_rtstruct(file, a_volume()).sum() == 400
     data = file.read_bytes()
     contour_type = b"\x06\x30\x42\x00"
     first = data.index(contour_type)
     third = data.index(contour_type, data.index(contour_type, first + 1) + 1)
     file.write_bytes(data[: third - 4] + length + data[third:])
     with pytest.raises(InputError, match="an item of ContourSequence runs into the next: damaged"):
-        lung_mask(file, a_volume())
+        read_rtstruct(file, a_volume())
 
 
 def test_more_contours_than_anybody_draws_are_refused(tmp_path, monkeypatch):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, BOX) + drawn(3, BOX))])
     monkeypatch.setattr("utils.masks.rtstruct.MOST_CONTOURS", 1)
     with pytest.raises(InputError, match="“Lungs” has 2 contours, expected at most 1"):
-        lung_mask(file, a_volume())
+        read_rtstruct(file, a_volume())
 
 
 def test_a_text_of_numbers_without_end_is_not_split(tmp_path, monkeypatch):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, BOX))])
     monkeypatch.setattr("utils.masks.contours.LONGEST_NUMBER", 1e-5)
     with pytest.raises(InputError, match="has more points than the 100000 expected"):
-        lung_mask(file, a_volume())
+        read_rtstruct(file, a_volume())
 
 
 def test_contours_longer_than_any_drawn_one_are_refused(tmp_path, monkeypatch):
     file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", drawn(2, BOX))])
     monkeypatch.setattr("utils.masks.contours.MOST_POINTS", 3)
     with pytest.raises(InputError, match="has 4 points, expected at most 3"):
-        lung_mask(file, a_volume())
+        read_rtstruct(file, a_volume())

@@ -81,7 +81,7 @@ def test_highdicom_reads_the_same(tmp_path, name):
     mask = lopsided(volume, labels=2)
     write_seg(mask, volume, tmp_path / "seg.dcm", regions=("right", "left"), algorithm="U-Net")
     seg = highdicom.seg.segread(tmp_path / "seg.dcm")
-    code = volume.identity["stored_axes"]
+    code = volume.stored_axes
     second = seg.get_volume(combine_segments=True).to_patient_orientation("HPL")
     assert np.array_equal(second.array, mask), code
     assert np.allclose(second.affine, volume.affine)

@@ -78,7 +78,8 @@ def test_positions_and_study_are_needed_but_names_are_not(tmp_path):
 def test_what_was_not_written_as_given_is_not_kept(tmp_path, monkeypatch):
     volume = loaded(tmp_path)
     mask = lopsided(volume)
-    monkeypatch.setattr("utils.masks.seg_writer.to_stored_grid", lambda array, code: array[::-1])
+    upside_down = {"both": mask[::-1]}
+    monkeypatch.setattr("utils.masks.seg_writer.seg_masks", lambda file, volume: upside_down)
     with pytest.raises(InputError, match="does not read back as it was written"):
         write_seg(mask, volume, tmp_path / "seg.dcm")
     assert [path.name for path in tmp_path.iterdir()] == ["images"]

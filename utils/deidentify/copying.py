@@ -27,7 +27,7 @@ from utils.dicom import (
     reason_to_skip,
     text,
 )
-from utils.errors import InputError
+from utils.errors import InputError, about
 
 __all__ = ["deidentify", "remaining_identifiers"]
 
@@ -47,11 +47,9 @@ def deidentify(folder, out_folder, case_name):
     copy would touch the original, or a file cannot be read; then nothing is written.
     """
     folder, out_folder = Path(folder).resolve(), Path(out_folder).resolve()
-    try:
+    with about(folder.name):
         _check_folders(folder, out_folder, case_name)
         return _copy_folder(folder, out_folder, case_name)
-    except InputError as problem:
-        raise InputError(f"{folder.name}: {problem}; nothing was written.") from None
 
 
 def _copy_folder(folder, out_folder, case_name):

@@ -3,15 +3,14 @@
 # fmt: off
 from utils.dicom.files import list_files, list_names, reason_to_skip
 from utils.dicom.frames import frames_of
-from utils.dicom.geometry import SENSES, to_stored_grid
 from utils.dicom.header import ENCAPSULATED, read_header
 from utils.dicom.pixels import LOWEST_HU
 from utils.dicom.reader import Volume, read_series, series_summary
 from utils.dicom.values import integer, items, library_silenced, numbers, stored_vr, text
 
 __all__ = [
-    "ENCAPSULATED", "LOWEST_HU", "SENSES", "Volume", "frames_of", "integer", "items",
-    "library_silenced", "list_files", "list_names", "numbers", "read_header", "read_series",
-    "reason_to_skip", "series_summary", "stored_vr", "text", "to_stored_grid",
+    "ENCAPSULATED", "LOWEST_HU", "Volume", "frames_of", "integer", "items", "library_silenced",
+    "list_files", "list_names", "numbers", "read_header", "read_series", "reason_to_skip",
+    "series_summary", "stored_vr", "text",
 ]
 # fmt: on

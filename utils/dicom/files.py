@@ -4,11 +4,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from utils.dicom.header import read_header
-from utils.dicom.values import text
 from utils.errors import InputError
 
 MOST_FILES = 20_000  # an archive given by mistake would fill the memory with headers
@@ -105,9 +103,7 @@ def reason_to_skip(source):
     An object without pixels is left out only if its SOP class says that it has none: a CT
     slice cut off before its pixels is an error, not a report.
     """
-    dataset = source.dataset
-    modality = text(dataset, "Modality")
-    sop_class = UID(text(dataset, "SOPClassUID") or _media_class(dataset)).name
+    modality, sop_class = source.facts.modality, UID(source.facts.sop_class).name
     if "Directory" in sop_class:
         return "DICOMDIR"
     if "CT Image" not in sop_class and (modality in COMPANIONS or "Segmentation" in sop_class):
@@ -119,14 +115,9 @@ def reason_to_skip(source):
             f"{source.name} ends before its pixel data ({source.size:,} bytes): truncated. "
             "Fetch the file again"
         )
-    if "LOCALIZER" in text(dataset, "ImageType").upper():
+    if "LOCALIZER" in source.facts.image_type.upper():
         return "localizer"
     return ""
-
-
-def _media_class(dataset):
-    """SOP class that the file meta information states, where the data set does not."""
-    return text(getattr(dataset, "file_meta", Dataset()), "MediaStorageSOPClassUID")
 
 
 def _named_like_a_slice(path, suffixes):

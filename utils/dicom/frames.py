@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from utils.dicom.header import Source
-from utils.dicom.values import integer, items, number, numbers, text
-from utils.errors import InputError
+from utils.dicom.values import integer, items, number, numbers
+from utils.errors import InputError, about
 
 LARGEST_SIDE = 4096  # pixels; CT matrices are 256 to 2048
 MOST_SLICES = 4000
@@ -49,13 +49,11 @@ class Frame:
 
 def frames_of(source):
     """Frames of one file, in stored order. Raises InputError naming the file."""
-    try:
+    with about(source.name, end=""):
         coding = _coding(source)
         if coding.frames == 1 and "PerFrameFunctionalGroupsSequence" not in source.dataset:
             return [_frame(source, coding, 0, [source.dataset])]
         return _functional_groups(source, coding)
-    except InputError as problem:
-        raise InputError(f"{source.name}: {problem}") from None
 
 
 def _functional_groups(source, coding):
@@ -116,7 +114,7 @@ def _frame(source, coding, index, places):
         source=source,
         coding=coding,
         index=index,
-        uid=text(source.dataset, "SOPInstanceUID"),
+        uid=source.facts.instance_uid,
         position=find("ImagePositionPatient", 3),
         orientation=find("ImageOrientationPatient", 6),
         pixel_spacing=spacing,
@@ -131,7 +129,7 @@ def _coding(source):
     """Coding of the pixels of one file; InputError for anything but grey CT pixels."""
     dataset = source.dataset
     samples = integer(dataset, "SamplesPerPixel", 1)
-    photometric = text(dataset, "PhotometricInterpretation")
+    photometric = source.facts.photometric
     if samples != 1 or photometric != "MONOCHROME2":
         raise InputError(
             f"PhotometricInterpretation is {photometric or 'missing'} with {samples} sample(s) a "

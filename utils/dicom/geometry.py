@@ -202,8 +202,7 @@ def axes_code(axes):
 def to_stored_grid(array, code):
     """View of a canonical array [slices, rows, cols] on the stored grid of the source files.
 
-    code : `Volume.identity["stored_axes"]`. The result's first axis follows `Volume.files`,
-    its rows and columns those of each file: the way back for a mask that goes to DICOM SEG.
+    code : of `axes_code`, such as "FAR". See `Volume.on_stored_grid`.
     """
     places = [SENSES[letter] for letter in code]
     flips = tuple(slice(None, None, sign) for _, sign in places)

@@ -29,13 +29,54 @@ PIXEL_DATA = 0x7FE00010  # integer pixels
 PIXEL_TAGS = {0x7FE00008, 0x7FE00009, PIXEL_DATA}  # float, double and integer pixels
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a header says of its object, each element read once, as text; "" where it is silent."""
+
+    modality: str
+    sop_class: str  # UID; that of the file meta information where the data set has none
+    image_type: str
+    patient_id: str
+    patient_name: str
+    study_uid: str
+    series_uid: str
+    instance_uid: str
+    frame_of_reference_uid: str
+    series_description: str
+    manufacturer: str
+    manufacturer_model: str
+    patient_position: str
+    rescale_type: str
+    photometric: str
+
+
+KEYWORDS = {
+    "modality": "Modality",
+    "sop_class": "SOPClassUID",
+    "image_type": "ImageType",
+    "patient_id": "PatientID",
+    "patient_name": "PatientName",
+    "study_uid": "StudyInstanceUID",
+    "series_uid": "SeriesInstanceUID",
+    "instance_uid": "SOPInstanceUID",
+    "frame_of_reference_uid": "FrameOfReferenceUID",
+    "series_description": "SeriesDescription",
+    "manufacturer": "Manufacturer",
+    "manufacturer_model": "ManufacturerModelName",
+    "patient_position": "PatientPosition",
+    "rescale_type": "RescaleType",
+    "photometric": "PhotometricInterpretation",
+}
+
+
 @dataclass(eq=False)
 class Source:
-    """One DICOM file: its header without the pixels, and where the pixels lie."""
+    """One DICOM file: its header without the pixels, what it says, and where the pixels lie."""
 
     path: Path
     name: str  # relative to the series' folder, as shown in messages
     dataset: Dataset
+    facts: Facts
     syntax: str  # transfer syntax UID
     bare: bool  # without preamble or file meta information
     size: int  # bytes of the file (of the data set after inflation, where deflated)
@@ -83,11 +124,7 @@ def read_header(path, name):
             f"{name} cannot be read ({error.strerror or error}). "
             "Give read permission or fetch the file again"
         ) from None
-    if (
-        source is not None
-        and not marked
-        and not (text(source.dataset, "SOPClassUID") or text(source.dataset, "Modality"))
-    ):
+    if source is not None and not marked and not (source.facts.sop_class or source.facts.modality):
         return None
     if source is None and marked:
         raise InputError(f"{name} is DICOM but its header cannot be parsed. Fetch the file again")
@@ -133,12 +170,22 @@ def _parse(path, name, data, size, whole=False):
         path=path,
         name=name,
         dataset=dataset,
+        facts=_facts(dataset),
         syntax=syntax or _guessed_syntax(dataset),
         bare=not syntax or data[128:132] != b"DICM",
         size=size if inflated is None else len(inflated),
         inflated=inflated,
         **found,
     )
+
+
+def _facts(dataset):
+    """The facts of a header."""
+    said = {name: text(dataset, keyword) for name, keyword in KEYWORDS.items()}
+    if not said["sop_class"]:
+        meta = getattr(dataset, "file_meta", Dataset())
+        said["sop_class"] = text(meta, "MediaStorageSOPClassUID")
+    return Facts(**said)
 
 
 def _inflate(data, name):

@@ -7,7 +7,7 @@ import numpy as np
 
 from utils.dicom.decoding import decode_frames
 from utils.dicom.header import ENCAPSULATED, PIXEL_DATA
-from utils.errors import InputError
+from utils.errors import InputError, about
 
 LOWEST_HU = -1024  # HU: the lowest value of a 12-bit scanner; what is below is padding
 LITTLE_ENDIAN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"}
@@ -33,13 +33,12 @@ def load_pixels(frames):
     for _, group in groupby(slots, key=lambda k: frames[k].source.name):
         group = list(group)
         source = frames[group[0]].source
-        try:
-            _read_into(hu, group, frames)
+        with about(source.name, end=""):
+            try:
+                _read_into(hu, group, frames)
+            except OSError as error:
+                raise InputError(f"it cannot be read ({error.strerror or error})") from None
             padded += sum(to_hounsfield(hu[k], frames[k]) for k in group)
-        except InputError as problem:
-            raise InputError(f"{source.name}: {problem}") from None
-        except OSError as error:
-            raise InputError(f"{source.name} cannot be read ({error.strerror or error})") from None
     notes = []
     if padded:
         notes = [

@@ -8,8 +8,8 @@ test_slice_order.py and test_geometry.py, values in test_pixels.py and test_deco
 """
 
 import argparse
+import dataclasses
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +19,33 @@ from utils.dicom.files import scan_folder
 from utils.dicom.frames import MOST_SLICES, frames_of
 from utils.dicom.pixels import load_pixels
 from utils.dicom.series import check_uniform, one_series, without_copies
-from utils.dicom.values import library_silenced, text
-from utils.errors import InputError
+from utils.dicom.values import library_silenced
+from utils.errors import InputError, about
+
+# What of a header is kept with a volume: to tell whose it is, and to refer to it
+IDENTITY = (
+    "patient_id",
+    "study_uid",
+    "series_uid",
+    "frame_of_reference_uid",
+    "series_description",
+    "manufacturer",
+    "manufacturer_model",
+    "patient_position",
+)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Volume:
     """A CT series on the canonical grid.
 
     hu : int16 [slices, rows, cols], Hounsfield units, read-only. Slice 0 is the feet end, row 0
     anterior, column 0 the patient's right. spacing : (slice, row, col) in mm. affine : float64
-    4x4, (slice, row, col, 1) -> patient coordinates (LPS) in mm. identity : str -> str; its
-    `stored_axes` tells how the files store the grid (`dicom.to_stored_grid` is the way back).
-    files : source file of each slice, along the axis that is the files' slice axis (axis 0
-    unless the series is coronal or sagittal). notes : warnings, one sentence each.
+    4x4, (slice, row, col, 1) -> patient coordinates (LPS) in mm. identity : str -> str. files :
+    source file of each slice, along the axis that is the files' slice axis (axis 0 unless the
+    series is coronal or sagittal). notes : warnings, one sentence each. stored_axes : senses of
+    the files' slice, row and column axis, such as "HPL", the canonical ones, or "FAR"; the
+    methods go from the canonical grid to that of the files.
     """
 
     hu: np.ndarray
@@ -41,6 +54,34 @@ class Volume:
     identity: dict
     files: tuple = ()
     notes: tuple = ()
+    stored_axes: str = "HPL"
+
+    def on_stored_grid(self, array):
+        """View of a canonical array [slices, rows, cols] on the grid of the source files.
+
+        The result's first axis follows `files`, its rows and columns those of each file: the
+        way back for a mask that goes to DICOM SEG.
+        """
+        return geometry.to_stored_grid(array, self.stored_axes)
+
+    @property
+    def stored_shape(self):
+        """(slices, rows, cols) of the grid of the source files."""
+        return self.on_stored_grid(self.hu).shape
+
+    def stored_index(self, points):
+        """Where points [n, 3] in mm (LPS) lie on the grid of the files: (slice, row, col), [n, 3].
+
+        Fractions of voxels, rounded to a millionth: a point on a voxel's centre must be on it
+        whatever the last bits of the arithmetic.
+        """
+        inverse = np.linalg.inv(self.affine)
+        canonical = points @ inverse[:3, :3].T + inverse[:3, 3]
+        columns = [
+            canonical[:, axis] if sign > 0 else self.hu.shape[axis] - 1 - canonical[:, axis]
+            for axis, sign in (geometry.SENSES[letter] for letter in self.stored_axes)
+        ]
+        return np.round(np.column_stack(columns), 6)
 
 
 def read_series(folder, series_uid=None):
@@ -54,15 +95,8 @@ def read_series(folder, series_uid=None):
     case = folder.resolve().name
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}. Give the folder that holds the series.")
-    try:
-        with library_silenced():
-            return _read(folder, case, series_uid)
-    except InputError as problem:
-        raise InputError(f"{case}: {problem}; nothing was written.") from None
-    except MemoryError:
-        raise InputError(
-            f"{case}: too large for this machine's memory; nothing was written."
-        ) from None
+    with about(case), library_silenced():
+        return _read(folder, case, series_uid)
 
 
 def _read(folder, case, series_uid):
@@ -99,9 +133,10 @@ def _read(folder, case, series_uid):
         hu=hu,
         spacing=tuple(float((np.linalg.norm(step), row, col)[axis]) for axis, _ in canonical),
         affine=geometry.canonical_affine(affine, stored.shape, canonical),
-        identity=_identity(case, frames[0].source, axes),
+        identity=_identity(case, frames[0].source),
         files=tuple(str(frame.source.path) for frame in frames),
         notes=tuple(notes + place_notes + copy_notes + step_notes + pixel_notes),
+        stored_axes=geometry.axes_code(axes),
     )
 
 
@@ -120,25 +155,10 @@ def _step(frames, positions, axes):
     ]
 
 
-def _identity(case, source, axes):
+def _identity(case, source):
     """Who and what the series is, as text."""
-    keywords = {
-        "patient_id": "PatientID",
-        "study_uid": "StudyInstanceUID",
-        "series_uid": "SeriesInstanceUID",
-        "frame_of_reference_uid": "FrameOfReferenceUID",
-        "series_description": "SeriesDescription",
-        "manufacturer": "Manufacturer",
-        "manufacturer_model": "ManufacturerModelName",
-        "patient_position": "PatientPosition",
-    }
-    identity = {name: text(source.dataset, keyword) for name, keyword in keywords.items()}
-    return {
-        "case": case,
-        **identity,
-        "transfer_syntax": source.syntax,
-        "stored_axes": geometry.axes_code(axes),
-    }
+    said = {name: getattr(source.facts, name) for name in IDENTITY}
+    return {"case": case, **said, "transfer_syntax": source.syntax}
 
 
 def series_summary(volume):

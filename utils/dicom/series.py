@@ -4,7 +4,6 @@ import numpy as np
 
 from utils.dicom.geometry import SAME_POSITION
 from utils.dicom.pixels import same_pixels
-from utils.dicom.values import text
 from utils.errors import InputError
 
 
@@ -22,9 +21,9 @@ def one_series(scan, series_uid):
     patients = {}
     series = {}
     for source in scan.sources:
-        patient = text(source.dataset, "PatientID") or text(source.dataset, "PatientName")
-        patients.setdefault(patient, source.name)
-        series.setdefault(text(source.dataset, "SeriesInstanceUID"), []).append(source)
+        facts = source.facts
+        patients.setdefault(facts.patient_id or facts.patient_name, source.name)
+        series.setdefault(facts.series_uid, []).append(source)
     if len(patients) > 1:
         listed = ", ".join(f"{who or 'no PatientID'} ({name})" for who, name in patients.items())
         raise InputError(f"{len(patients)} patients, expected one: {listed}. Separate them")
@@ -42,22 +41,22 @@ def one_series(scan, series_uid):
 
 def _described(uid, sources):
     """A series in words, for choosing among several."""
-    dataset = sources[0].dataset
-    description = text(dataset, "SeriesDescription") or "no description"
+    facts = sources[0].facts
+    description = facts.series_description or "no description"
     count = f"{len(sources)} slice{'s' if len(sources) > 1 else ''}"
-    return f"{uid or 'no UID'} ({text(dataset, 'Modality') or '?'}, “{description}”, {count})"
+    return f"{uid or 'no UID'} ({facts.modality or '?'}, “{description}”, {count})"
 
 
 def _check_modality(sources):
     """Refuse what is not CT in Hounsfield units."""
     for source in sources:
-        modality = text(source.dataset, "Modality")
+        modality = source.facts.modality
         if modality != "CT":
             raise InputError(
                 f"{source.name} is {modality or 'of unknown modality'}, expected CT: only CT has "
                 "Hounsfield units. Give a CT series"
             )
-        unit = text(source.dataset, "RescaleType")
+        unit = source.facts.rescale_type
         if unit not in ("", "HU", "US"):  # US: unspecified
             raise InputError(
                 f"{source.name} is in {unit}, expected Hounsfield units. Give a plain CT"
@@ -67,7 +66,7 @@ def _check_modality(sources):
 def check_uniform(frames):
     """Refuse slices of different size, pixel spacing or frame of reference."""
     first = frames[0]
-    reference = text(first.source.dataset, "FrameOfReferenceUID")
+    reference = first.source.facts.frame_of_reference_uid
     for frame in frames[1:]:
         size = (frame.coding.rows, frame.coding.cols)
         if size != (first.coding.rows, first.coding.cols):
@@ -79,7 +78,7 @@ def check_uniform(frames):
                 f"{frame.name} has PixelSpacing {frame.pixel_spacing} mm but {first.name} "
                 f"{first.pixel_spacing} mm. Separate the series"
             )
-        if text(frame.source.dataset, "FrameOfReferenceUID") != reference:
+        if frame.source.facts.frame_of_reference_uid != reference:
             raise InputError(
                 f"{frame.name} and {first.name} have different FrameOfReferenceUIDs, so that their "
                 "positions cannot be compared. Separate the series"

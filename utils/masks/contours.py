@@ -3,7 +3,7 @@
 import numpy as np
 from pydicom.dataelem import RawDataElement
 
-from utils.dicom import SENSES, integer
+from utils.dicom import integer
 from utils.errors import InputError
 
 MOST_POINTS = 100_000  # of one contour; drawn lungs have some hundreds
@@ -69,13 +69,13 @@ def contour_planes(polygons, volume, name):
     """Contours by slice: slice -> list of [n, 2] (row, col) in voxels, and notes.
 
     polygons : list of [n, 3] points in mm. Slices, rows and columns are those of the source
-    files (`dicom.to_stored_grid`). Raises InputError for a contour that lies more than half
+    files (`Volume.on_stored_grid`). Raises InputError for a contour that lies more than half
     a slice spacing off every slice, is not parallel to the slices, or misses the image.
     """
-    shape, to_index = stored_index(volume)
+    shape = volume.stored_shape
     planes, depths, seen, outside, copies, off = {}, {}, set(), 0, 0, 0.0
     for points in polygons:
-        index = to_index(points)
+        index = volume.stored_index(points)
         k, away = _nearest_slice(name, points, index[:, 0], shape[0])
         depth = index[:, 0].mean()
         if abs(depths.setdefault(k, depth) - depth) > SAME_PLANE:
@@ -143,26 +143,6 @@ def _plane_notes(name, planes, copies, outside, off):
             "they stay empty."
         )
     return notes
-
-
-def stored_index(volume):
-    """Shape of the stored grid, and the map from points [n, 3] in mm to its (slice, row, col).
-
-    The stored grid is that of the source files: see `dicom.to_stored_grid`.
-    """
-    axes = [SENSES[letter] for letter in volume.identity.get("stored_axes", "HPL")]
-    inverse = np.linalg.inv(volume.affine)
-
-    def to_index(points):
-        canonical = points @ inverse[:3, :3].T + inverse[:3, 3]
-        columns = [
-            canonical[:, axis] if sign > 0 else volume.hu.shape[axis] - 1 - canonical[:, axis]
-            for axis, sign in axes
-        ]
-        # a point on a voxel's centre must be on it whatever the last bits of the arithmetic
-        return np.round(np.column_stack(columns), 6)
-
-    return tuple(volume.hu.shape[axis] for axis, _ in axes), to_index
 
 
 def _place(point):

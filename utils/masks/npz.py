@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.errors import InputError
+from utils.errors import InputError, about
+from utils.workspace import written_whole
 
 # Bytes once unpacked: 800 slices of 1024², 3200 of 512². A file that promises more is damaged or
 # hostile: a hundred kilobytes of zip can hold gigabytes of zeros
@@ -25,18 +26,23 @@ def load_mask(file):
     not three-dimensional, or values that are not those of a binary mask.
     """
     file = Path(file)
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return _read_masks(archive)
-    except InputError as problem:
-        raise InputError(f"{file.name}: {problem}.") from None
-    except MemoryError:
-        raise InputError(f"{file.name}: too large for this machine's memory.") from None
-    except Exception as error:  # zipfile and NumPy may raise nearly anything on hostile bytes
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise InputError(
-            f"{file.name}: this is not a readable npz file ({reason}); write the mask again."
-        ) from None
+    with about(file.name, end="."):
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _read_masks(archive)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # zipfile and NumPy may raise nearly anything on hostile bytes
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+            raise InputError(
+                f"this is not a readable npz file ({reason}); write the mask again"
+            ) from None
+
+
+def save_mask(file, mask, **others):
+    """Write a mask as `load_mask` reads it, whole or not at all; others : further arrays."""
+    with written_whole(file) as temporary:
+        np.savez_compressed(temporary, masks=mask, **others)
 
 
 def _read_masks(archive):

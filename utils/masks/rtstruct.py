@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.dicom import integer, items, library_silenced, read_header, text, to_stored_grid
-from utils.errors import InputError
+from utils.dicom import integer, items, library_silenced, read_header, text
+from utils.errors import InputError, about
 from utils.masks.contours import contour_planes, fill_planes, read_contour
 from utils.masks.names import ALIASES, check_series, plain_name, uids, united
 
@@ -18,7 +18,7 @@ MOST_CONTOURS = 10_000  # of one structure; a lung has one to ten a slice
 STRUCTURES, CONTOURS = "StructureSetROISequence", "ROIContourSequence"
 
 
-def lung_mask(rtstruct_file, volume):
+def read_rtstruct(rtstruct_file, volume):
     """Both lungs of an RTSTRUCT, united: uint8 0/1, on the canonical grid of `volume`.
 
     Raises InputError as `roi_masks` does, and where only one of the two lungs is drawn. Whatever
@@ -27,10 +27,8 @@ def lung_mask(rtstruct_file, volume):
     masks, notes = roi_masks(rtstruct_file, volume)
     for note in notes:
         warnings.warn(note, UserWarning, stacklevel=2)
-    try:
+    with about(Path(rtstruct_file).name, end="."):
         return united(masks, roi_names(rtstruct_file))
-    except InputError as problem:
-        raise InputError(f"{Path(rtstruct_file).name}: {problem}.") from None
 
 
 def roi_names(rtstruct_file):
@@ -50,14 +48,8 @@ def roi_masks(rtstruct_file, volume, aliases=ALIASES):
     or in which no structure has one of the names.
     """
     path = Path(rtstruct_file)
-    try:
-        with library_silenced():
-            return _masks(_structure_set(path), volume, aliases)
-    except InputError as problem:
-        prefix = "" if str(problem).startswith(path.name) else f"{path.name}: "
-        raise InputError(f"{prefix}{problem}; nothing was written.") from None
-    except MemoryError:
-        raise InputError(f"{path.name}: too large for this machine's memory.") from None
+    with about(path.name), library_silenced():
+        return _masks(_structure_set(path), volume, aliases)
 
 
 def _structure_set(path):
@@ -67,7 +59,7 @@ def _structure_set(path):
     if path.stat().st_size > LARGEST_FILE:
         raise InputError(f"{path.name} is longer than any structure set ({LARGEST_FILE >> 20} MiB)")
     source = read_header(path, path.name)
-    modality = "" if source is None else text(source.dataset, "Modality")
+    modality = "" if source is None else source.facts.modality
     if modality != "RTSTRUCT":
         found = "not DICOM" if source is None else f"of modality {modality or 'unknown'}"
         raise InputError(f"{path.name} is {found}, expected an RTSTRUCT. Check the path")
@@ -94,9 +86,8 @@ def _masks(dataset, volume, aliases):
                 "damaged. Fetch it again, or draw the structure"
             )
         planes, plane_doubts = contour_planes(polygons, volume, name)
-        code = volume.identity.get("stored_axes", "HPL")
         mask = masks.setdefault(region, np.zeros(volume.hu.shape, np.uint8))
-        fill_planes(planes, to_stored_grid(mask, code))
+        fill_planes(planes, volume.on_stored_grid(mask))
         sources.setdefault(region, []).append(name)
         notes += doubts + plane_doubts
     notes += [

@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from utils.dicom import integer, items, library_silenced, numbers, read_header, text, to_stored_grid
-from utils.errors import InputError
-from utils.masks.contours import stored_index
+from utils.dicom import integer, items, library_silenced, numbers, read_header, text
+from utils.errors import InputError, about
 from utils.masks.names import ALIASES, check_series, plain_name, uids, united
 
 LUNG = {"both": "39607008", "right": "3341006", "left": "44029006"}  # SNOMED CT
@@ -30,10 +29,8 @@ def read_seg(seg_file, volume):
     Raises InputError as `seg_masks` does, and where only one of the two lungs is there.
     """
     masks = seg_masks(seg_file, volume)
-    try:
+    with about(Path(seg_file).name, end="."):
         return united(masks, list(masks))
-    except InputError as problem:
-        raise InputError(f"{Path(seg_file).name}: {problem}.") from None
 
 
 def seg_masks(seg_file, volume):
@@ -45,19 +42,16 @@ def seg_masks(seg_file, volume):
     no series, but the right frame of reference, is read with a UserWarning.
     """
     path = Path(seg_file)
-    try:
-        with library_silenced():
-            source = read_header(path, path.name) if path.is_file() else None
-            if source is None or text(source.dataset, "Modality") != "SEG":
-                raise InputError("no DICOM SEG. Check the path")
-            notes = check_series(
-                volume,
-                uids(items(source.dataset, "ReferencedSeriesSequence")),
-                uids([source.dataset], "FrameOfReferenceUID"),
-            )
-            masks = _masks(source, volume)
-    except InputError as problem:
-        raise InputError(f"{path.name}: {problem}.") from None
+    with about(path.name, end="."), library_silenced():
+        source = read_header(path, path.name) if path.is_file() else None
+        if source is None or source.facts.modality != "SEG":
+            raise InputError("no DICOM SEG. Check the path")
+        notes = check_series(
+            volume,
+            uids(items(source.dataset, "ReferencedSeriesSequence")),
+            [source.facts.frame_of_reference_uid],
+        )
+        masks = _masks(source, volume)
     for note in notes:  # not above, where all warnings are silenced
         warnings.warn(note, UserWarning, stacklevel=2)
     return masks
@@ -75,13 +69,10 @@ def _masks(source, volume):
     if not any(regions.values()):
         listed = ", ".join(text(s, "SegmentLabel") or "no label" for s in segments.values())
         raise InputError(f"no lung among its segments: {listed or 'none at all'}. Check the file")
-    shape, to_index = stored_index(volume)
+    shape = volume.stored_shape
     pixels = _pixels(source, shape, len(segments))
     masks = {region: np.zeros(volume.hu.shape, np.uint8) for region in regions.values() if region}
-    stored = {
-        region: to_stored_grid(mask, volume.identity.get("stored_axes", "HPL"))
-        for region, mask in masks.items()
-    }
+    stored = {region: volume.on_stored_grid(mask) for region, mask in masks.items()}
     shared = items(dataset, "SharedFunctionalGroupsSequence")
     groups = items(dataset, "PerFrameFunctionalGroupsSequence")
     if len(groups) != len(pixels):
@@ -91,7 +82,7 @@ def _masks(source, volume):
         )
     filled = set()
     for count, (group, frame) in enumerate(zip(groups, pixels, strict=True), 1):
-        k = _slice_of([group, *shared], to_index, shape, f"frame {count}")
+        k = _slice_of([group, *shared], volume, f"frame {count}")
         entry = _macro([group, *shared], "SegmentIdentificationSequence")
         number = None if entry is None else integer(entry, "ReferencedSegmentNumber")
         if number not in regions or (number, k) in filled:
@@ -152,7 +143,7 @@ def _macro(groups, keyword):
     return next((item for group in groups for item in items(group, keyword)), None)
 
 
-def _slice_of(groups, to_index, shape, where):
+def _slice_of(groups, volume, where):
     """Slice of the stored grid on which a frame lies, voxel on voxel; else InputError."""
     values = []
     for macro, keyword, count in (
@@ -167,10 +158,10 @@ def _slice_of(groups, to_index, shape, where):
     position, along_row, down, spacing = (
         np.array(part) for part in (values[0], values[1][:3], values[1][3:], values[2])
     )
-    rows, cols = shape[1] - 1, shape[2] - 1
+    slices, rows, cols = (size - 1 for size in volume.stored_shape)
     across, below = along_row * spacing[1] * cols, down * spacing[0] * rows
-    corners = to_index(position + np.array([0 * across, across, below]))
-    k = int(np.clip(np.rint(corners[0, 0]), 0, shape[0] - 1))
+    corners = volume.stored_index(position + np.array([0 * across, across, below]))
+    k = int(np.clip(np.rint(corners[0, 0]), 0, slices))
     expected = np.array([[k, 0, 0], [k, 0, cols], [k, rows, 0]])
     if (np.abs(corners - expected) > ON_GRID).any():
         raise InputError(

@@ -13,10 +13,8 @@ import highdicom
 import numpy as np
 from pydicom.sr.coding import Code
 
-from utils.dicom import frames_of, library_silenced, read_header, to_stored_grid
-from utils.errors import InputError
-from utils.masks.contours import stored_index
-from utils.masks.names import uids
+from utils.dicom import frames_of, library_silenced, read_header
+from utils.errors import InputError, about
 from utils.masks.seg_reader import LUNG, seg_masks
 from utils.workspace import written_whole
 
@@ -37,20 +35,17 @@ def write_seg(mask, volume, seg_file, regions=("both",), algorithm=None):
     of other shape or values, and for a series whose files are not there as they were loaded.
     """
     seg_file = Path(seg_file)
-    try:
+    with about(seg_file.name), library_silenced():
         labels = _checked(np.asarray(mask), volume, regions)
-        with library_silenced():
-            sources, order = _sources(volume)
-            code = volume.identity.get("stored_axes", "HPL")
-            stored = np.ascontiguousarray(to_stored_grid(labels, code)[order])
-            dataset = _segmentation(sources, stored, regions, algorithm)
-            with written_whole(seg_file) as temporary:
-                dataset.save_as(temporary)
-                for number, region in enumerate(regions, 1):
-                    if not np.array_equal(seg_masks(temporary, volume)[region], labels == number):
-                        raise InputError("it does not read back as it was written")
-    except InputError as problem:
-        raise InputError(f"{seg_file.name}: {problem}; nothing was written.") from None
+        sources, order = _sources(volume)
+        stored = np.ascontiguousarray(volume.on_stored_grid(labels)[order])
+        dataset = _segmentation(sources, stored, regions, algorithm)
+        with written_whole(seg_file) as temporary:
+            dataset.save_as(temporary)
+            written = seg_masks(temporary, volume)
+            for number, region in enumerate(regions, 1):
+                if not np.array_equal(written[region], labels == number):
+                    raise InputError("it does not read back as it was written")
 
 
 def _checked(mask, volume, regions):
@@ -86,12 +81,11 @@ def _sources(volume):
     unplaced = [frame.name for frame in frames if frame.position is None]
     if unplaced:
         raise InputError(f"{unplaced[0]} has no ImagePositionPatient, which a SEG needs")
-    shape, to_index = stored_index(volume)
-    index = to_index(np.array([frame.position for frame in frames]))
+    index = volume.stored_index(np.array([frame.position for frame in frames]))
     order = np.rint(index[:, 0]).astype(int)
-    own = set(uids([header.dataset for header in headers])) == {volume.identity["series_uid"]}
+    own = {header.facts.series_uid for header in headers} == {volume.identity["series_uid"]}
     placed = np.abs(index - np.insert(np.zeros((len(order), 2)), 0, order, axis=1)).max() < 0.5
-    if not (own and placed and sorted(order) == list(range(shape[0]))):
+    if not (own and placed and sorted(order) == list(range(volume.stored_shape[0]))):
         raise InputError("the source files are not as they were loaded. Load the series again")
     for header in headers:
         # would be copied, and some vendors' items lack what they must have
