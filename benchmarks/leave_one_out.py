@@ -26,7 +26,7 @@ from utils.inference import segment
 from utils.predict import WEIGHTS
 from utils.settings import preset, settings_to_json
 from utils.training import load_weights, save_weights
-from utils.workspace import REPOSITORY, written_whole
+from utils.workspace import REPOSITORY, write_table, written_whole
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "leave_one_out.csv"
 RUNS = REPOSITORY / "build" / "leave_one_out"
@@ -163,8 +163,7 @@ def leave_one_out(dataset):
         model, seconds = train_and_settle(settings, train_set, others, few, RUNS / name, start_from)
         row = score(model, settings, volumes[name], pairs[name][1], name)
         rows.append(row | {"seconds_to_train": seconds})
-        with written_whole(RESULTS) as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False, float_format="%.5f")
+        write_table(RESULTS, pd.DataFrame(rows), float_format="%.5f")
         print(f"{name}: {row['dsc_3d']:.4f} in 3-D, {row['dsc_lung_slices']:.4f} a slice")
     table = pd.DataFrame(rows)
     print(summary(table))

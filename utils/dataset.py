@@ -38,9 +38,16 @@ def split_cases(names, seed):
             f"{len(names)} case(s) cannot be split into training, validation and test patients; "
             "at least 3 are needed."
         )
-    shuffled = [str(name) for name in np.random.default_rng(seed).permutation(names)]
-    n_test = max(1, floor(len(names) / 3))
-    n_validation = max(1, round((len(names) - n_test) / 5))
+    return divided(names, max(1, floor(len(names) / 3)), 1 / 5, seed)
+
+
+def divided(patients, n_test, validation, seed):
+    """A Split of sorted patients at random: `n_test` to test, a share of the others to validate.
+
+    validation : share, rounded to whole patients, one at least.
+    """
+    shuffled = [str(patient) for patient in np.random.default_rng(seed).permutation(patients)]
+    n_validation = max(1, round(validation * (len(patients) - n_test)))
     return Split(
         train=tuple(sorted(shuffled[n_test + n_validation :])),
         validation=tuple(sorted(shuffled[n_test : n_test + n_validation])),

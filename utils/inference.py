@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from utils.anatomy import body_in_air
 from utils.dataset import resample, to_unit_range
-from utils.workspace import written_whole
+from utils.masks import save_mask
 
 
 @torch.inference_mode()
@@ -78,8 +78,7 @@ def segment_cases(model, pairs, settings, run_folder):
         mask = _kept_prediction(file, made_from)
         if mask is None:
             mask = segment(model, hu, settings)
-            with written_whole(file) as temporary:
-                np.savez_compressed(temporary, masks=mask, made_from=made_from)
+            save_mask(file, mask, made_from=made_from)
         predictions[name] = mask
     return predictions
 

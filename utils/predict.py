@@ -7,7 +7,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from tqdm.auto import tqdm
@@ -20,15 +19,15 @@ from utils.anatomy import (
     volumes_in_litres,
 )
 from utils.dicom import read_series
-from utils.errors import InputError
+from utils.errors import InputError, command
 from utils.inference import segment
-from utils.masks import write_seg
+from utils.masks import save_mask, write_seg
 from utils.plots import prediction_summary, use_style
 from utils.runtime import best_device
 from utils.settings import settings_from_json
 from utils.training import load_weights
 from utils.unet import build_unet
-from utils.workspace import REPOSITORY, written_whole
+from utils.workspace import REPOSITORY, write_table, written_whole
 
 WEIGHTS = REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
 
@@ -90,8 +89,7 @@ def predict_series(folder, out, model, settings):
     case = volume.identity["case"]
     out.mkdir(parents=True, exist_ok=True)
     write_seg(labels, volume, out / f"{case}_seg.dcm", ("right", "left"), "U-Net, utils.predict")
-    with written_whole(out / f"{case}_seg.npz") as temporary:
-        np.savez_compressed(temporary, masks=mask)
+    save_mask(out / f"{case}_seg.npz", mask)
     figure = prediction_summary(volume, labels, litres, sentences)
     with written_whole(out / f"{case}.png") as temporary:
         figure.savefig(temporary)
@@ -116,11 +114,11 @@ def predict_folder(folder, out, model_folder=WEIGHTS):
             refusals.append(str(error))
     table = pd.DataFrame(rows)
     if rows:
-        with written_whole(out / "volumes.csv") as temporary:
-            table.to_csv(temporary, index=False, float_format="%.4f")
+        write_table(out / "volumes.csv", table, float_format="%.4f")
     return table, refusals
 
 
+@command
 def main(arguments=None):
     """Command line; exit code 1 when a case was refused."""
     parser = argparse.ArgumentParser(description="Lungs of a CT series, or of a folder of cases")
@@ -128,11 +126,7 @@ def main(arguments=None):
     parser.add_argument("--out", required=True, type=Path, help="folder for the results")
     parser.add_argument("--model", type=Path, default=WEIGHTS, help="folder of a trained run")
     options = parser.parse_args(arguments)
-    try:
-        table, refusals = predict_folder(options.folder, options.out, options.model)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
+    table, refusals = predict_folder(options.folder, options.out, options.model)
     for row in table.to_dict("records"):
         print(
             f"{row['case']}: {row['both']:.2f} litres (right {row['right']:.2f}, "

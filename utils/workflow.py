@@ -6,7 +6,7 @@ import sys
 
 import papermill
 
-from utils.errors import InputError
+from utils.errors import InputError, command
 from utils.settings import preset
 from utils.workspace import (
     REPOSITORY,
@@ -63,6 +63,7 @@ def run_notebooks(dataset, preset_name, notebooks=NOTEBOOKS):
     return executed
 
 
+@command
 def main():
     """Command line: `python -m utils.workflow --dataset phantom --preset quick`."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -71,10 +72,7 @@ def main():
     parser.add_argument("--studies", action="store_true", help="notebooks 05 to 07 instead")
     arguments = parser.parse_args()
     notebooks = STUDIES if arguments.studies else NOTEBOOKS
-    try:
-        executed = run_notebooks(arguments.dataset, arguments.preset, notebooks)
-    except InputError as error:
-        sys.exit(f"InputError: {error}")
+    executed = run_notebooks(arguments.dataset, arguments.preset, notebooks)
     figures = figures_folder(arguments.dataset)
     print(f"\nFigures and numbers: {shown(figures)}/")
     for file in sorted(figures.glob("*.pdf")):
@@ -83,4 +81,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,6 +87,31 @@ def written_whole(path):
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_whole(folder):
+    """Yield a temporary folder beside `folder`, which takes its place if nothing fails.
+
+    An empty folder there is replaced; whoever calls has looked that it holds nothing else.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        if folder.exists():
+            folder.rmdir()
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_table(path, table, **options):
+    """Write a DataFrame as CSV without its index, whole or not at all; options : of `to_csv`."""
+    with written_whole(path) as temporary:
+        table.to_csv(temporary, index=False, **options)
 
 
 def write_json(path, content):

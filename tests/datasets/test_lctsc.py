@@ -11,6 +11,7 @@ from rtstruct_factory import write_rtstruct
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.datasets.lctsc import index as lctsc_index
 from utils.datasets.lctsc import making as lctsc
+from utils.datasets.lctsc.__main__ import main
 from utils.errors import InputError
 
 ORDER = ["LCTSC-Train-S1-001", "LCTSC-Train-S2-001", "LCTSC-Train-S1-002", "LCTSC-Test-S1-101"]
@@ -137,7 +138,7 @@ def raising(uids, folder):
 )
 def test_without_a_network_it_is_one_sentence(archive, monkeypatch, capsys, fetch, reason):
     monkeypatch.setattr(lctsc.make_dataset, "__defaults__", ("12", None, fetch))
-    assert lctsc.main(["--patients", "2"]) == 1
+    assert main(["--patients", "2"]) == 1
     printed = capsys.readouterr()
     assert "without a network it takes two minutes to give up" in printed.out
     (line,) = [line for line in printed.err.splitlines() if line.startswith("InputError")]
@@ -147,9 +148,9 @@ def test_without_a_network_it_is_one_sentence(archive, monkeypatch, capsys, fetc
 
 def test_the_command_fetches_or_says_what_is_wrong(archive, monkeypatch, capsys):
     monkeypatch.setattr(lctsc.make_dataset, "__defaults__", ("12", None, archive.fetch))
-    assert lctsc.main(["--patients", "1"]) == 0
+    assert main(["--patients", "1"]) == 0
     assert "1 patients, 1 to make ready" in capsys.readouterr().out
-    assert lctsc.main(["--patients", "99"]) == 1
+    assert main(["--patients", "99"]) == 1
     assert "99 is no patient of LCTSC" in capsys.readouterr().err
 
 

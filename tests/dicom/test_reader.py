@@ -8,7 +8,8 @@ import pytest
 from dicom_checks import assert_whole, refusal
 from dicom_factory import ROOT, SERIES, enhanced_ct, save, write_series
 
-from utils.dicom.reader import main, read_series
+from utils.dicom.__main__ import main
+from utils.dicom.reader import read_series
 from utils.errors import InputError
 
 

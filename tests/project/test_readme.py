@@ -134,7 +134,7 @@ def test_make_run_refuses_with_a_sentence(tmp_path):
     environment = os.environ | {"LUNG_WORKSPACE": str(tmp_path)}
     done = make("run", "DATASET=path/to/folder", env=environment)
     assert done.returncode != 0
-    assert "InputError: There is no data set 'path/to/folder'" in done.stderr
+    assert "There is no data set 'path/to/folder'" in done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from utils.errors import InputError
 from utils.report import build as report
+from utils.report.__main__ import main
 from utils.report.numbers import latex_name
 from utils.studies import plan as study_plan
 from utils.studies import robustness
@@ -175,5 +176,5 @@ def test_faults_of_a_log_are_found_also_where_latex_breaks_the_line():
 def test_without_a_run_the_sentence_says_what_to_do(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
     (tmp_path / "data" / "phantom" / "Images").mkdir(parents=True)
-    assert report.main([]) == 1
+    assert main([]) == 1
     assert "Run `make run DATASET=phantom` first." in capsys.readouterr().err

@@ -1,18 +1,13 @@
-"""Is this mask the mask of this volume? Measured, not only looked at.
-
-python -m utils.alignment DATASET        the table of verdicts; exit code 1 if any is bad
-"""
+"""Is this mask the mask of this volume? Measured, not only looked at."""
 
 import dataclasses
 import json
-import sys
 
 import numpy as np
 from scipy import ndimage
 from tqdm.auto import tqdm
 
 from utils.alignment.placement import best_placements
-from utils.cases import create_paired_data, load_cases, load_masks
 from utils.errors import InputError
 from utils.workspace import derived_folder, shown, write_json
 
@@ -141,24 +136,3 @@ def _steps(placement):
         if abs(pixels) > least:
             steps.append(f"shift {axis} by {pixels}")
     return tuple(steps)
-
-
-def main(arguments=None):
-    """Print the verdict of each case of a data set; 1 if any is not aligned."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if len(arguments) != 1:
-        print("usage: python -m utils.alignment DATASET", file=sys.stderr)
-        return 1
-    try:
-        pairs = create_paired_data(load_cases(arguments[0]), load_masks(arguments[0]))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    verdicts = check_cases(pairs)
-    for name, verdict in verdicts.items():
-        steps = f"; to correct: {', '.join(verdict.correction)}" if verdict.correction else ""
-        print(
-            f"{name}  {verdict.verdict}  (contrast {verdict.contrast:.2f} as given, "
-            f"{verdict.best:.2f} at best, {verdict.rival:.2f} in any other orientation{steps})"
-        )
-    return int(any(verdict.verdict != "aligned" for verdict in verdicts.values()))

@@ -3,7 +3,7 @@
 # fmt: off
 from utils.anatomy.body import body_in_air, body_mask
 from utils.anatomy.lungs import (
-    LEFT, RIGHT, body_midline, bounding_box, split_lungs, volumes_in_litres,
+    LEFT, RIGHT, body_midline, bounding_box, litres, split_lungs, volumes_in_litres,
 )
 from utils.anatomy.plausibility import reasons_to_doubt
 from utils.anatomy.postprocessing import STEPS, postprocess
@@ -12,7 +12,7 @@ from utils.anatomy.trachea import airway_mask
 
 __all__ = [
     "LEFT", "RIGHT", "STEPS", "airway_mask", "body_in_air", "body_mask", "body_midline",
-    "bounding_box", "postprocess", "reasons_to_doubt", "split_lungs", "threshold_lungs",
-    "volumes_in_litres",
+    "bounding_box", "litres", "postprocess", "reasons_to_doubt", "split_lungs",
+    "threshold_lungs", "volumes_in_litres",
 ]
 # fmt: on

@@ -86,9 +86,13 @@ def _two_seeds(part, spacing):
     return None
 
 
+def litres(voxels, spacing):
+    """Volume of so many voxels (a number or an array) in litres; spacing : mm along each axis."""
+    return voxels * (float(np.prod(spacing)) * 1e-6)
+
+
 def volumes_in_litres(labels, spacing):
     """Volumes of a label map of `split_lungs`, in litres: `both`, `right` and `left`."""
-    litres = float(np.prod(spacing)) * 1e-6
     counts = np.bincount(labels.ravel(), minlength=3)
-    right, left = counts[RIGHT] * litres, counts[LEFT] * litres
+    right, left = (float(litres(counts[side], spacing)) for side in (RIGHT, LEFT))
     return {"both": right + left, "right": right, "left": left}

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from utils.anatomy.body import ACROSS, WITHIN_SLICE, surrounded
-from utils.anatomy.lungs import TOUCHING, bounding_box
+from utils.anatomy.lungs import TOUCHING, bounding_box, litres
 from utils.anatomy.trachea import airway_mask
 
 LEAST_ML = 20.0  # a lung that collapsed to a rest is larger; gas in the bowel mostly is not
@@ -28,7 +28,7 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
     if box is None:
         return mask.copy()
     pieces, _ = ndimage.label(mask[box], TOUCHING)
-    sizes = np.bincount(pieces.ravel()) * np.prod(spacing) * 1e-3  # ml
+    sizes = 1e3 * litres(np.bincount(pieces.ravel()), spacing)  # ml
     sizes[0] = 0
     kept = sizes >= max(least_ml, least_share * sizes.max())
     result = np.zeros_like(mask)

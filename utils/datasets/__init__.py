@@ -1,1 +1,5 @@
 """Where data sets come from: `phantom` and `synthetic` are drawn, `lctsc` is fetched."""
+
+from utils.datasets.noise import grain, ramp_spectrum
+
+__all__ = ["grain", "ramp_spectrum"]

@@ -5,8 +5,6 @@ are made anew, the copy is checked element by element, and a failure leaves noth
 """
 
 import re
-import shutil
-import tempfile
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
@@ -28,8 +26,7 @@ from utils.dicom import (
     text,
 )
 from utils.errors import InputError, about
-
-__all__ = ["deidentify", "remaining_identifiers"]
+from utils.workspace import folder_written_whole
 
 
 def deidentify(folder, out_folder, case_name):
@@ -54,25 +51,19 @@ def deidentify(folder, out_folder, case_name):
 
 def _copy_folder(folder, out_folder, case_name):
     """Copy into a temporary folder beside `out_folder`, check, and move into place."""
-    out_folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=out_folder.parent, prefix=f".{out_folder.name}-"))
     report = {"files": 0, "left_out": [], "counts": Counter(), "flags": [], "before_after": []}
     forget_uids()  # new ones are random, and only for this call
     rules = profile_rules()
     try:
-        with library_silenced():
-            for name, path in list_files(folder):
-                _copy(name, path, work, case_name, rules, report)
-        if not report["files"]:
-            raise InputError(f"{folder} holds no DICOM file to copy")
-        report["remaining"] = remaining_identifiers(folder, work)
-        work.chmod(0o755)
-        if out_folder.exists():
-            out_folder.rmdir()  # empty, as checked
-        work.rename(out_folder)
+        with folder_written_whole(out_folder) as work:
+            with library_silenced():
+                for name, path in list_files(folder):
+                    _copy(name, path, work, case_name, rules, report)
+            if not report["files"]:
+                raise InputError(f"{folder} holds no DICOM file to copy")
+            report["remaining"] = remaining_identifiers(folder, work)
     finally:
         forget_uids()
-        shutil.rmtree(work, ignore_errors=True)
     report["counts"] = dict(report["counts"])
     return report
 

@@ -1,15 +1,11 @@
 """A folder of CT files into a Volume in Hounsfield units, or one clear error.
 
-    python -m utils.dicom FOLDER        a summary of the series, or of each case of a data set
-
-What is done with each kind of damaged or unusual input is told by its test in tests/: files in
-test_dicom_files.py and test_dicom_header.py, series in test_series.py, order and orientation in
+What is done with each kind of damaged or unusual input is told by its test in tests/dicom/: files
+in test_files.py and test_header.py, series in test_series.py, order and orientation in
 test_slice_order.py and test_geometry.py, values in test_pixels.py and test_decoding.py.
 """
 
-import argparse
 import dataclasses
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -175,20 +171,3 @@ def series_summary(volume):
         f"  {volume.hu.min()} to {volume.hu.max()} HU, series {identity['series_uid']}",
     ]
     return "\n".join(lines + [f"  note: {note}" for note in volume.notes])
-
-
-def main(arguments=None):
-    """Print the summary of a series, or of each case of a data set; 1 if any is refused."""
-    parser = argparse.ArgumentParser(prog="python -m utils.dicom", description=main.__doc__)
-    parser.add_argument("folder", type=Path, help="a DICOM series, or a data set with Images/")
-    folder = parser.parse_args(arguments).folder
-    images = folder / "Images"
-    cases = sorted(path for path in images.iterdir() if path.is_dir()) if images.is_dir() else []
-    failed = 0
-    for case in cases or [folder]:
-        try:
-            print(series_summary(read_series(case)))
-        except InputError as error:
-            print(error, file=sys.stderr)
-            failed = 1
-    return failed

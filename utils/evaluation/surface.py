@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from utils.anatomy import LEFT, RIGHT, bounding_box
+from utils.anatomy import LEFT, RIGHT, bounding_box, litres
 from utils.overlap import dice
 
 TOLERANCE = 2.0  # mm, for the surface Dice
@@ -76,7 +76,6 @@ def lung_table(prediction, truth, spacing):
     `litres` and `true_litres`. DSC is NaN when both masks are empty, 0 for a missed or invented
     lung.
     """
-    litre = float(np.prod(spacing)) * 1e-6
     rows = []
     for lung, labels in (("right", (RIGHT,)), ("left", (LEFT,)), ("both", (RIGHT, LEFT))):
         predicted, true = np.isin(prediction, labels), np.isin(truth, labels)
@@ -87,8 +86,8 @@ def lung_table(prediction, truth, spacing):
                 "lung": lung,
                 "dsc": float(dice(overlap, *sizes)),
                 **surface_metrics(predicted, true, spacing),
-                "litres": sizes[0] * litre,
-                "true_litres": sizes[1] * litre,
+                "litres": litres(sizes[0], spacing),
+                "true_litres": litres(sizes[1], spacing),
             }
         )
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from utils.anatomy import STEPS
 from utils.overlap import dsc, pixel_scores, scaled_threshold
-from utils.workspace import dataset_folder, written_whole
+from utils.workspace import dataset_folder, write_table
 
 # Thresholds of the first report, in pixels of a 512 x 512 slice: 0.5 % and 0.008 % of it
 DSC_THRESHOLDS = (1310, 20)
@@ -99,8 +99,7 @@ def step_gains(mask, hu, truth, spacing):
 def write_tables(run_folder, slices, patients):
     """Write `slices.csv` and `patients.csv` into a run's folder."""
     for name, table in (("slices", slices), ("patients", patients)):
-        with written_whole(run_folder / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False)
+        write_table(run_folder / f"{name}.csv", table)
 
 
 def ranked_slice(case, rank):

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import Dataset, Subset
 
-from utils.dataset import Split, to_unit_range
+from utils.dataset import Split, divided, to_unit_range
 from utils.errors import InputError
 from utils.images.pairs import patient_of
 
@@ -26,17 +26,9 @@ def split_by_patient(names, test, seed, validation=0.2):
             f"The pictures are of {len(patients)} patient(s) by their names; at least 3 are "
             "needed to train, to choose and to test on different ones."
         )
-    shuffled = [str(p) for p in np.random.default_rng(seed).permutation(patients)]
-    n_test = max(1, round(test * len(patients)))
-    n_validation = max(1, round(validation * (len(patients) - n_test)))
-    parts = {
-        "test": shuffled[:n_test],
-        "validation": shuffled[n_test : n_test + n_validation],
-        "train": shuffled[n_test + n_validation :],
-    }
-    return Split(
-        **{part: tuple(n for n in names if patient_of(n) in p) for part, p in parts.items()}
-    )
+    split = divided(patients, max(1, round(test * len(patients))), validation, seed)
+    parts = dataclasses.asdict(split).items()
+    return Split(**{part: tuple(n for n in names if patient_of(n) in own) for part, own in parts})
 
 
 def square(planes, size):

@@ -1,16 +1,10 @@
-"""From exported figures and numbers to the PDF of the report: `make report`.
+"""Figures and numbers into the PDF of the report, if they show the last runs."""
 
-python -m utils.report --dataset phantom      build/report/report.pdf, or a sentence why not
-python -m utils.report --images a b c         with notebook 07's figures of other image sets
-"""
-
-import argparse
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from utils.datasets.synthetic import SETS
@@ -172,19 +166,3 @@ def log_faults(log):
     log = re.sub(r"(?<=.{79})\n", "", log)  # LaTeX breaks its log's lines after 79 characters
     margins = [m[0] for m in OVERFULL.finditer(log) if float(m[1]) > MARGIN]
     return ERROR.findall(log) or UNDEFINED.findall(log) + margins
-
-
-def main(arguments=None):
-    """Command line; exit code 1 when the report does not build."""
-    parser = argparse.ArgumentParser(description="Build the report as PDF")
-    parser.add_argument("--dataset", default="phantom", help="name under data/, or a folder")
-    parser.add_argument(
-        "--images", nargs="+", metavar="SET", help="image sets in place of the embedded ones"
-    )
-    chosen = parser.parse_args(arguments)
-    try:
-        print("report:", shown(build_report(chosen.dataset, chosen.images)))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0

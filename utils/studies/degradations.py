@@ -7,8 +7,9 @@ move anatomy take and return the mask too. The last two are for pictures.
 import dataclasses
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import ndimage
 
+from utils.datasets import grain, ramp_spectrum
 from utils.dicom import LOWEST_HU
 
 
@@ -21,16 +22,13 @@ def white_noise(hu, sigma, seed=0):
 def lower_dose(hu, pixel, share, noise=11.0, seed=0):
     """The same scan at a share of its dose.
 
-    Noise of filtered back projection goes with 1/√dose, so variance noise² (1/share - 1) is
-    added; its spectrum is f·exp(-(f/c)²), c = 0.3 / mm (after Riederer et al. 1978, Phys. Med.
-    Biol. 23:446). pixel : mm. noise : HU, standard deviation at full dose.
+    Noise of filtered back projection (`datasets.ramp_spectrum`, c = 0.3 / mm) goes with 1/√dose,
+    so variance noise² (1/share - 1) is added. pixel : mm. noise : HU, standard deviation at full
+    dose.
     """
-    rows, cols = hu.shape[1:]
-    f = np.hypot(fft.fftfreq(rows, pixel)[:, None], fft.rfftfreq(cols, pixel)[None])
-    spectrum = (f * np.exp(-((f / 0.3) ** 2))).astype(np.float32)
-    white = np.random.default_rng(seed).standard_normal(hu.shape, np.float32)
-    grain = fft.irfft2(fft.rfft2(white) * spectrum, (rows, cols))
-    return hu + grain * np.float32(noise * (1 / share - 1) ** 0.5 / grain.std())
+    spectrum = ramp_spectrum(hu.shape[1:], pixel, cutoff=0.3).astype(np.float32)
+    noisy = grain(np.random.default_rng(seed).standard_normal(hu.shape, np.float32), spectrum)
+    return hu + noisy * np.float32(noise * (1 / share - 1) ** 0.5 / noisy.std())
 
 
 def thicker_slices(hu, mask, count):

@@ -1,8 +1,31 @@
-"""`python -m utils.training`: train on a data set, in one process or several."""
+"""Train on a data set, in one process or several.
 
+python -m utils.training --dataset phantom --preset quick
+torchrun --nproc-per-node 2 -m utils.training --dataset phantom --preset quick
+"""
+
+import argparse
 import sys
 
-from utils.training.run import main
+from utils.errors import command
+from utils.runtime import best_device, process_group, rank_and_count
+from utils.settings import preset
+from utils.training.run import train_dataset
+from utils.workspace import shown
+
+
+@command
+def main(arguments=None):
+    """The command line, in one process or in each of those that torchrun started."""
+    parser = argparse.ArgumentParser(prog="python -m utils.training", description=__doc__)
+    parser.add_argument("--dataset", default="phantom", help="name under data/, or a folder")
+    parser.add_argument("--preset", default="quick", help="hyper-parameters, see settings.py")
+    chosen = parser.parse_args(arguments)
+    with process_group(best_device()):
+        run_folder = train_dataset(chosen.dataset, preset(chosen.preset), chosen.preset)
+        if rank_and_count()[0] == 0:
+            print(f"run: {shown(run_folder)}")
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,12 +1,6 @@
-"""Training from start to end: a run's files, its restart, and the command line.
+"""Training from start to end: a run's files and its restart."""
 
-python -m utils.training --dataset phantom --preset quick
-torchrun --nproc-per-node 2 -m utils.training --dataset phantom --preset quick
-"""
-
-import argparse
 import json
-import sys
 import zlib
 
 import pandas as pd
@@ -18,16 +12,15 @@ from utils.errors import InputError
 from utils.runtime import (
     best_device,
     first_process_first,
-    process_group,
     rank_and_count,
     wait_for_all,
 )
-from utils.settings import preset, settings_from_json, settings_to_json
+from utils.settings import settings_from_json, settings_to_json
 from utils.training import checkpoint
 from utils.training.loop import Trainer, blindness, describe_epoch
 from utils.training.weights import load_weights, made_from, save_weights
 from utils.unet import build_unet
-from utils.workspace import derived_folder, shown, write_json, written_whole
+from utils.workspace import derived_folder, shown, write_json, write_table, written_whole
 
 
 def run_fingerprint(settings, split, train_set, validation_set, start_from=None):
@@ -129,8 +122,7 @@ def _take_away_leftovers(run_folder):
 
 def _write_history(run_folder, history):
     """Write one row for each epoch so far."""
-    with written_whole(run_folder / "history.csv") as temporary:
-        pd.DataFrame(history).to_csv(temporary, index=False)
+    write_table(run_folder / "history.csv", pd.DataFrame(history))
 
 
 def load_run(run_folder):
@@ -180,19 +172,3 @@ def train_dataset(dataset, settings, run_name):
     run_folder = derived_folder(dataset) / "runs" / run_name
     train(settings, split, *sets, run_folder)
     return run_folder
-
-
-def main():
-    """The command line, in one process or in each of those that torchrun started."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", default="phantom", help="name under data/, or a folder")
-    parser.add_argument("--preset", default="quick", help="hyper-parameters, see settings.py")
-    arguments = parser.parse_args()
-    try:
-        with process_group(best_device()):
-            settings = preset(arguments.preset)
-            run_folder = train_dataset(arguments.dataset, settings, arguments.preset)
-            if rank_and_count()[0] == 0:
-                print(f"run: {shown(run_folder)}")
-    except InputError as error:
-        sys.exit(f"InputError: {error}")

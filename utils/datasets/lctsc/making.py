@@ -1,24 +1,17 @@
-"""The public collection: the Lung CT Segmentation Challenge's patients, fetched and made ready.
+"""Patients of the Lung CT Segmentation Challenge, fetched and made ready.
 
-    python -m utils.datasets.lctsc --patients 12         a coursework's size, about 1 GB
-    python -m utils.datasets.lctsc --patients all        the whole collection, 60 patients, 5.2 GB
-    python -m utils.datasets.lctsc --patients LCTSC-Train-S1-001,LCTSC-Test-S2-101
-
-Which patients there are `index.py` knows without a network; only `fetch_series` needs one.
+Which there are `index.py` knows without a network; only `fetch_series` needs one.
 """
 
-import argparse
 import shutil
-import sys
 from pathlib import Path
 
-import numpy as np
 from tqdm.auto import tqdm
 
 from utils.datasets.lctsc.index import choose_patients, list_patients
 from utils.dicom import read_series
 from utils.errors import InputError
-from utils.masks import load_mask, roi_masks, roi_names, united
+from utils.masks import roi_masks, roi_names, save_mask, united
 from utils.workspace import shown, workspace, written_whole
 
 LICENCE = "CC BY 3.0"
@@ -160,21 +153,5 @@ def _convert(patient, images, contours, mask_file):
     (rtstruct,) = contours.glob("*.dcm")
     masks, notes = roi_masks(rtstruct, volume)
     lungs = united(masks, roi_names(rtstruct))
-    with written_whole(mask_file) as temporary:
-        np.savez_compressed(temporary, masks=lungs)
-        load_mask(temporary)
+    save_mask(mask_file, lungs)
     return [*volume.notes, *notes]
-
-
-def main(arguments=None):
-    """Command line; 1 if it cannot be done."""
-    parser = argparse.ArgumentParser(description="Fetch the public LCTSC collection.")
-    parser.add_argument(
-        "--patients", default="12", help="a number, `all`, or patients' names joined by commas"
-    )
-    try:
-        make_dataset(parser.parse_args(arguments).patients)
-    except InputError as error:
-        print(f"InputError: {error}", file=sys.stderr)
-        return 1
-    return 0

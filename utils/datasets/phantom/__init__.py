@@ -3,11 +3,11 @@
 # fmt: off
 from utils.datasets.phantom.body import Body
 from utils.datasets.phantom.making import PATIENTS, hila, make_patient, make_phantom, small_patient
-from utils.datasets.phantom.scanner import pulmonary_vessels
+from utils.datasets.phantom.scanner import add_vessels
 from utils.datasets.phantom.slices import ct_slice
 
 __all__ = [
-    "PATIENTS", "Body", "ct_slice", "hila", "make_patient", "make_phantom", "pulmonary_vessels",
+    "PATIENTS", "Body", "add_vessels", "ct_slice", "hila", "make_patient", "make_phantom",
     "small_patient",
 ]
 # fmt: on

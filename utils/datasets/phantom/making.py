@@ -22,10 +22,11 @@ from scipy import ndimage
 from tqdm.auto import tqdm
 
 from utils.datasets.phantom.body import Body
-from utils.datasets.phantom.scanner import add_nodules, pulmonary_vessels, scan
+from utils.datasets.phantom.scanner import add_nodules, add_vessels, scan
 from utils.datasets.phantom.slices import PADDING, ct_slice
 from utils.errors import InputError
-from utils.workspace import shown, workspace, write_json, written_whole
+from utils.masks import save_mask
+from utils.workspace import shown, workspace, write_json
 
 VERSION = 1  # raise it with every change of the pictures: old sets are then made anew
 SEED = 20260
@@ -113,8 +114,7 @@ def make_patient(patient):
     p, rng = patient, np.random.default_rng([patient.number, SEED])
     hu, lung, mask = _sections(p, rng)
     spacing = np.array((p.spacing, p.pixel, p.pixel))
-    vessels = pulmonary_vessels(mask, spacing, hila(p, spacing), 0.6 * p.scale[0], rng)
-    hu += lung * vessels * (45 + p.contrast - hu)
+    add_vessels(hu, lung, mask, p, spacing, hila(p, spacing), rng)
     add_nodules(hu, mask, spacing, p.nodules, rng)
     sharp = p.kernel == "LUNG"
     noise = 11 * (150 / p.dose) ** 0.5 * (1.5 if sharp else 1)
@@ -192,8 +192,7 @@ def write_case(patient, images_folder, segmentations_folder):
     for number in np.random.default_rng(patient.number).permutation(len(hu)):
         dataset = ct_slice(patient, stored, int(number), f"{VERSION} {SEED}")
         dataset.save_as(folder / f"1-{dataset.InstanceNumber:03d}.dcm", enforce_file_format=True)
-    with written_whole(Path(segmentations_folder) / f"{name}_seg.npz") as temporary:
-        np.savez_compressed(temporary, masks=mask)
+    save_mask(Path(segmentations_folder) / f"{name}_seg.npz", mask)
     return name
 
 
@@ -239,8 +238,3 @@ def _written(patients, images, masks, workers):
         jobs = [pool.submit(write_case, patient, images, masks) for patient in patients]
         for job in as_completed(jobs):
             yield job.result()
-
-
-def main():
-    """Make the embedded data set and say where it is."""
-    print(f"Synthetic chest CTs: {shown(make_phantom())}")

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import fft, ndimage
 
+from utils.datasets.noise import ramp_spectrum
+
 
 def grow_tree(root, targets, thinnest):
     """Vessels from `root` (mm) to all `targets` [n, 3]: start, end [n, 3], radius [n] in mm.
@@ -79,6 +81,16 @@ def pulmonary_vessels(mask, spacing, hila, thinnest, rng):
     return splat(start, end, radius, mask.shape, spacing, rng)
 
 
+def add_vessels(hu, lung, within, patient, spacing, hila, rng):
+    """Grow a patient's vessels in the lungs and put them into HU, in place.
+
+    hu, lung : float32, HU and cover of lung; within : bool or 0/1, where vessels may end, all
+    [slices, rows, cols]. hila : of `making.hila`.
+    """
+    vessels = pulmonary_vessels(within, spacing, hila, 0.6 * patient.scale[0], rng)
+    hu += lung * vessels * (45 + patient.contrast - hu)
+
+
 def add_nodules(hu, mask, spacing, count, rng):
     """Put `count` round nodules of 3 to 10 mm radius and 35 HU into the lungs, in place."""
     inside = np.argwhere(mask)
@@ -98,15 +110,13 @@ def scan(hu, pixel, noise, blur, rng):
 
     hu : float32 [slices, rows, cols], changed in place. pixel : mm. noise : standard deviation
     in HU in an average chest. blur : sigma of the point spread in mm.
-    Filtered back projection leaves noise with the spectrum f·exp(-(f/c)²) (after Riederer et
-    al. 1978, Phys. Med. Biol. 23:446); rows with a long way through tissue and bone
-    (shoulders) get more of it, smeared along the row.
+    Noise is that of filtered back projection (`noise.py`); rows with a long way through tissue
+    and bone (shoulders) get more of it, smeared along the row.
     """
     rows, columns = hu.shape[1:]
-    fy, fx = fft.fftfreq(rows, pixel)[:, None], fft.rfftfreq(columns, pixel)[None]
-    f = np.hypot(fx, fy)
-    grainy = (f * np.exp(-((f * blur / 0.22) ** 2))).astype(np.float32)
-    streaky = (grainy * np.exp(-((fx / 0.02) ** 2))).astype(np.float32)
+    grainy = ramp_spectrum((rows, columns), pixel, 0.22 / blur).astype(np.float32)
+    along_row = fft.rfftfreq(columns, pixel)[None]
+    streaky = (grainy * np.exp(-((along_row / 0.02) ** 2))).astype(np.float32)
     for section in hu:
         section[:] = ndimage.gaussian_filter(section, blur / pixel)
         way = ((section > -400).sum(axis=1) + 3 * (section > 250).sum(axis=1)) * (pixel / 300)

@@ -2,7 +2,17 @@
 
 import sys
 
-from utils.datasets.synthetic.making import main
+from utils.datasets.synthetic.making import SETS, make_set
+from utils.errors import command
+from utils.workspace import shown
+
+
+@command
+def main():
+    """Make all embedded sets of pictures and say where they are; 1 if one cannot be made."""
+    for name in SETS:
+        print(f"Synthetic pictures: {shown(make_set(name))}")
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,10 +13,7 @@ import dataclasses
 import json
 import multiprocessing
 import shutil
-import sys
-import tempfile
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,10 +23,10 @@ from tqdm.auto import tqdm
 
 from utils.anatomy import body_in_air
 from utils.cases import load_cases, load_masks
-from utils.datasets.phantom import PATIENTS, Body, hila, pulmonary_vessels
+from utils.datasets.phantom import PATIENTS, Body, add_vessels, hila
 from utils.datasets.synthetic import tomography, xray
 from utils.errors import InputError
-from utils.workspace import shown, workspace, write_json
+from utils.workspace import folder_written_whole, shown, workspace, write_json
 
 VERSION = 2  # raise it with every change of the pictures: old sets are then made anew
 SEED = 20261
@@ -89,8 +86,7 @@ def standing_patient(patient, rng, matrix=128, step=2.8):
     body, spacing = Body(thin, rng), np.array((step, pixel, pixel))
     heights = thin.bottom + np.arange(count) * step / thin.scale[2]
     hu, lung = (np.stack(part) for part in zip(*map(body.section, heights.tolist()), strict=True))
-    vessels = pulmonary_vessels(lung > 0.5, spacing, hila(thin, spacing), 0.6 * thin.scale[0], rng)
-    hu += lung * vessels * (45 + thin.contrast - hu)
+    add_vessels(hu, lung, lung > 0.5, thin, spacing, hila(thin, spacing), rng)
     return hu, lung > 0.5, spacing
 
 
@@ -136,20 +132,14 @@ def make_set(name):
             return folder
         if _stamp(folder).get("generator") != stamp["generator"]:
             raise InputError(f"{shown(folder)} is not the synthetic set {name}; move it away.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{name}-"))
-    try:
+        shutil.rmtree(folder)  # an older version
+    with folder_written_whole(folder) as unfinished:
         for part in ("images", "masks"):
             (unfinished / part).mkdir()
         for file, image, mask in tqdm(pictures(), desc=name, total=count, unit="picture"):
             Image.fromarray(image).save(unfinished / "images" / f"{file}.png")
             Image.fromarray(mask).save(unfinished / "masks" / f"{file}.png")
         write_json(unfinished / "set.json", stamp)
-        shutil.rmtree(folder, ignore_errors=True)  # an older version
-        unfinished.chmod(0o755)
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return folder
 
 
@@ -160,14 +150,3 @@ def _stamp(folder):
     except (OSError, ValueError):
         return {}
     return stamp if isinstance(stamp, dict) else {}
-
-
-def main():
-    """Make all embedded sets of pictures and say where they are; 1 if one cannot be made."""
-    try:
-        for name in SETS:
-            print(f"Synthetic pictures: {shown(make_set(name))}")
-    except InputError as problem:
-        print(problem, file=sys.stderr)
-        return 1
-    return 0

@@ -1,8 +1,10 @@
 """A three-class material in X-ray tomography, simulated: pores and two phases in 16 bits."""
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import ndimage
 from scipy.spatial import KDTree
+
+from utils.datasets.noise import grain, ramp_spectrum
 
 SHARES = (0.3, 0.4, 0.3)  # of the classes: 0 pore, 1 grey phase, 2 bright phase
 GREYS = (20_000, 27_500, 35_000)  # of 65 535, as absorption sets them
@@ -53,8 +55,6 @@ def tomogram(grey, rng, noise=700.0):
 
 
 def correlated_noise(size, deviation, rng):
-    """Noise of filtered back projection: spectrum f·exp(-(f/c)²), as in `phantom_scanner`."""
-    f = np.hypot(fft.fftfreq(size)[:, None], fft.rfftfreq(size)[None])
-    white = fft.rfft2(rng.standard_normal((size, size)))
-    grain = fft.irfft2(white * f * np.exp(-((f / 0.3) ** 2)), (size, size))
-    return (deviation / grain.std() * grain).astype(np.float32)
+    """Noise of filtered back projection, float32 [size, size]; deviation : of 65 535."""
+    noise = grain(rng.standard_normal((size, size)), ramp_spectrum((size, size), 1, 0.3))
+    return (deviation / noise.std() * noise).astype(np.float32)
