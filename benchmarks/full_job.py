@@ -25,7 +25,7 @@ from benchmarks.training_peers import ours as ours_in_parts
 from benchmarks.training_speed import PARTS, endless, hardware, training_step
 from utils.settings import preset
 from utils.training import Trainer
-from utils.unet import UNet
+from utils.unet import UNet, build_unet
 from utils.workspace import written_whole
 
 RESULTS = Path(__file__).parent / "results"
@@ -59,7 +59,7 @@ def activation_bytes(size, width, bytes_each):
 def ours(settings, slices, validation_slices, device):
     """Seconds of each epoch of our own loop, validation included."""
     sets = [Slices(count, settings.image_size) for count in (slices, validation_slices)]
-    trainer = Trainer(settings, *sets)
+    trainer = Trainer(build_unet(settings), settings, *sets)
     assert trainer.device.type == device.type
     while not trainer.is_over():
         trainer.run_epoch()
@@ -92,7 +92,7 @@ def main():
     arguments = parser.parse_args()
     base = preset("coursework", image_size=arguments.size, epochs=arguments.epochs)
     validation_slices = max(1, arguments.slices // 5)
-    device = Trainer(base, *[Slices(3, arguments.size)] * 2).device
+    device = Trainer(build_unet(base), base, *[Slices(3, arguments.size)] * 2).device
     plain_step = sum(seconds_of_parts(plain, base, arguments.steps, device))
     plain_seconds = plain_step / base.batch_size * arguments.slices * arguments.epochs
     print(hardware(device))

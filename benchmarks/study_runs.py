@@ -1,7 +1,6 @@
 """Other networks in the place of our U-Net, trained and scored as in the loss study."""
 
 import dataclasses
-from unittest import mock
 
 import pandas as pd
 import torch
@@ -35,12 +34,10 @@ def phantom_sets():
 
 def trained(settings, train_set, validation_set, build):
     """A network in evaluation mode, trained by `Trainer` in the place of our U-Net."""
-    with mock.patch("utils.training.loop.build_unet", build):
-        run = Trainer(settings, train_set, validation_set)
+    run = Trainer(build(settings), settings, train_set, validation_set)
     while not run.is_over():
         run.run_epoch()
-    run.model.load_state_dict(run.best_weights)
-    return run.model.eval()
+    return run.finished_model()
 
 
 def runs_of(name, settings, build, pairs, split, sets):

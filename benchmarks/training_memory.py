@@ -22,6 +22,7 @@ from utils import training
 from utils.dataset import SliceDataset, split_cases
 from utils.settings import preset
 from utils.training import Trainer, learn, measure
+from utils.unet import build_unet
 
 CASES = 12
 STEPS = 3
@@ -53,7 +54,7 @@ def peak_of(folder, slices):
         for names in (split.train, split.validation)
     ]
     training.run_fingerprint(settings, split, *sets)
-    trainer = Trainer(settings, *sets)
+    trainer = Trainer(build_unet(settings), settings, *sets)
     learn(trainer.model, islice(trainer.loader, STEPS), trainer.loss, trainer.optimiser, settings)
     measure(trainer.model, islice(trainer.validation, STEPS), trainer.loss)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB

@@ -38,6 +38,11 @@ class Settings:
     patience: int = 3  # plateau: epochs without a lower validation loss before a tenth of the rate
     clip_norm: float = 0.0  # longest gradient allowed; 0 is any
     early_stopping: int = 0  # epochs without a lower validation loss before the end; 0: never
+    keep: str = "best"  # weights: of the epoch with the lowest validation loss, or of the "last"
+    # settling, after these epochs: on with slices whose brightness, noise and blur are as they are
+    settling_epochs: int = 0
+    settling_rate: float = 1e-3  # learning rate of these epochs' own cycle
+    renew_statistics: bool = False  # batch normalisation's, at the end, from unchanged slices
     seed: int = 2024
     # augmentation of training slices, see utils/augment.py: the greatest change; 0 is none
     flip_rows: bool = False
@@ -75,6 +80,9 @@ PRESETS = {
         brightness=0.1,  # 140 HU: emptier, denser and sicker lungs than those of a few patients
         noise=0.03,  # 42 HU
         blur=0.7,  # px: soft and sharp kernels
+        settling_epochs=3,
+        renew_statistics=True,
+        keep="last",
     ),
 }
 

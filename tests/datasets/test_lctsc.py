@@ -141,7 +141,7 @@ def test_without_a_network_it_is_one_sentence(archive, monkeypatch, capsys, fetc
     assert main(["--patients", "2"]) == 1
     printed = capsys.readouterr()
     assert "without a network it takes two minutes to give up" in printed.out
-    (line,) = [line for line in printed.err.splitlines() if line.startswith("InputError")]
+    (line,) = [line for line in printed.err.splitlines() if line.startswith("LCTSC-")]
     assert "brought 0 files, 0.0 MB, expected 5 files" in line and reason in line
     assert "Check the network and run the same command again" in line
 
@@ -198,7 +198,7 @@ def test_a_full_disk_is_one_clear_error(archive, monkeypatch):
     def full(*arguments, **named):
         raise OSError(28, "No space left on device", "Case_000_seg.npz")
 
-    monkeypatch.setattr(lctsc.np, "savez_compressed", full)
+    monkeypatch.setattr(lctsc, "save_mask", full)
     with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
         lctsc.make_dataset("1", fetch=archive.fetch)
 

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from utils.errors import InputError
 from utils.training import checkpoint
 from utils.training.loop import Trainer
+from utils.unet import build_unet
 
 
 def test_killed_at_random_moments_it_ends_as_an_unbroken_run(tmp_path):
@@ -20,19 +21,19 @@ def test_killed_at_random_moments_it_ends_as_an_unbroken_run(tmp_path):
 
 @pytest.fixture(scope="module")
 def trained():
-    trainer = Trainer(SETTINGS, *sets())
+    trainer = Trainer(build_unet(SETTINGS), SETTINGS, *sets())
     trainer.run_epoch()
     return trainer
 
 
 def test_everything_comes_back(trained, tmp_path):
     checkpoint.save_checkpoint(tmp_path / "c.safetensors", "this run", trained)
-    other = Trainer(SETTINGS, *sets())
+    other = Trainer(build_unet(SETTINGS), SETTINGS, *sets())
     assert checkpoint.restore_checkpoint(tmp_path / "c.safetensors", "this run", other)
     assert other.history == trained.history
     for name, tensor in trained.model.state_dict().items():
         assert torch.equal(other.model.state_dict()[name], tensor)
-        assert torch.equal(other.best_weights[name], trained.best_weights[name])
+        assert torch.equal(other.kept_weights[name], trained.kept_weights[name])
     before, after = trained.optimiser.state_dict(), other.optimiser.state_dict()
     assert json.dumps(before["param_groups"]) == json.dumps(after["param_groups"])
     for number, moments in before["state"].items():
@@ -54,7 +55,7 @@ def test_what_cannot_be_read_is_left_alone(trained, tmp_path, damage):
         )
     if damage in ("truncated", "empty"):
         file.write_bytes(file.read_bytes()[: 0 if damage == "empty" else -9])
-    fresh = Trainer(SETTINGS, *sets())
+    fresh = Trainer(build_unet(SETTINGS), SETTINGS, *sets())
     before = {name: tensor.clone() for name, tensor in fresh.model.state_dict().items()}
     assert not checkpoint.restore_checkpoint(file, "this run", fresh)
     assert not fresh.history
@@ -73,4 +74,6 @@ def test_a_checkpoint_that_lies_is_refused(trained, tmp_path, part):
         tensors[part.replace(".0.", ".99.")] = tensors.pop(part)[:0]
     save_file(tensors, file, metadata=facts)
     with pytest.raises(InputError, match=r"c\.safetensors is no checkpoint of this run"):
-        checkpoint.restore_checkpoint(file, "this run", Trainer(SETTINGS, *sets()))
+        checkpoint.restore_checkpoint(
+            file, "this run", Trainer(build_unet(SETTINGS), SETTINGS, *sets())
+        )

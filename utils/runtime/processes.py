@@ -110,8 +110,9 @@ class SharedBatchNorm(nn.BatchNorm2d):
         with torch.no_grad():
             count = x.numel() / x.shape[1] * processes
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(whole_mean, self.momentum)
-            self.running_var.lerp_(whole_variance * count / (count - 1), self.momentum)
+            share = self.momentum or 1 / float(self.num_batches_tracked)  # None: a plain mean
+            self.running_mean.lerp_(whole_mean, share)
+            self.running_var.lerp_(whole_variance * count / (count - 1), share)
         scale = self.weight * torch.rsqrt(whole_variance + self.eps)
         shift = self.bias - whole_mean * scale
         return (x * scale[:, None, None] + shift[:, None, None]).to(x.dtype)

@@ -18,7 +18,7 @@ from utils.workspace import shown, written_whole
 def save_checkpoint(file, fingerprint, trainer):
     """Write where a trainer has come to, whole or not at all. fingerprint : text of the run."""
     tensors = {f"model.{name}": tensor for name, tensor in trainer.model.state_dict().items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in trainer.best_weights.items()}
+    tensors |= {f"kept.{name}": tensor for name, tensor in trainer.kept_weights.items()}
     optimiser = trainer.optimiser.state_dict()
     for number, moments in optimiser["state"].items():
         tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in moments.items()}
@@ -60,6 +60,9 @@ def restore_checkpoint(file, fingerprint, trainer):
 
 def _fill(trainer, facts, tensors):
     """Put the contents of a checkpoint into a trainer."""
+    trainer.history = facts["history"]
+    if len(trainer.history) > trainer.settings.epochs:
+        trainer.settle()
     trainer.model.load_state_dict(_below("model.", tensors))
     parameters = [p for group in trainer.optimiser.param_groups for p in group["params"]]
     moments = {}
@@ -72,7 +75,7 @@ def _fill(trainer, facts, tensors):
         moments.setdefault(int(number), {})[key] = tensor
     trainer.optimiser.load_state_dict({"state": moments, "param_groups": facts["optimiser"]})
     trainer.schedule.inner.load_state_dict(facts["schedule"])
-    trainer.history, trainer.best_weights = facts["history"], _below("best.", tensors)
+    trainer.kept_weights = _below("kept.", tensors)
 
 
 def _below(prefix, tensors):

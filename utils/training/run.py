@@ -18,7 +18,7 @@ from utils.runtime import (
 from utils.settings import settings_from_json, settings_to_json
 from utils.training import checkpoint
 from utils.training.loop import Trainer, blindness, describe_epoch
-from utils.training.weights import load_weights, made_from, save_weights
+from utils.training.weights import begin_with, load_weights, made_from, save_weights
 from utils.unet import build_unet
 from utils.workspace import derived_folder, shown, write_json, write_table, written_whole
 
@@ -50,8 +50,8 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
 
     Writes `settings.json`, `split.json`, after each epoch `checkpoint.safetensors` and
     `history.csv`, at last `last.safetensors` and `model.safetensors`, the weights of the last
-    epoch and of that with the lowest validation loss. A run made from other things is replaced.
-    Returns (model in evaluation mode, history as a DataFrame, one row an epoch). Raises
+    epoch and those that are kept (`Trainer.finished_model`). A run made from other things is
+    replaced. Returns (model in evaluation mode, history as a DataFrame, one row an epoch). Raises
     InputError when the loss diverges.
     """
     fingerprint = run_fingerprint(settings, split, train_set, validation_set, start_from)
@@ -63,7 +63,10 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
             print(f"{shown(run_folder)} is trained already on the same data and settings.")
         return load_run(run_folder)[0], pd.read_csv(run_folder / "history.csv")
 
-    trainer = Trainer(settings, train_set, validation_set, start_from)
+    model = build_unet(settings)
+    if start_from is not None:
+        begin_with(model, start_from)
+    trainer = Trainer(model, settings, train_set, validation_set)
     resumed = checkpoint.restore_checkpoint(
         run_folder / "checkpoint.safetensors", fingerprint, trainer
     )
@@ -80,7 +83,7 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
     while not trainer.is_over():
         trainer.run_epoch()
         if writes:
-            print(describe_epoch(trainer.history[-1], settings.epochs), flush=True)
+            print(describe_epoch(trainer.history[-1], trainer.epochs), flush=True)
             if warning := blindness(trainer.history, settings):
                 print(warning, flush=True)
             checkpoint.save_checkpoint(run_folder / "checkpoint.safetensors", fingerprint, trainer)
@@ -91,9 +94,12 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
             trainer.compile_if_it_pays()
 
     if writes:
+        last = trainer.model.state_dict()
+        save_weights(run_folder / "last.safetensors", last, fingerprint)
+    model = trainer.finished_model()
+    if writes:
         _end_run(run_folder, fingerprint, trainer)
-    trainer.model.load_state_dict(trainer.best_weights)
-    return trainer.model.eval(), pd.DataFrame(trainer.history)
+    return model, pd.DataFrame(trainer.history)
 
 
 def _begin_run(run_folder, settings, split):
@@ -109,8 +115,7 @@ def _begin_run(run_folder, settings, split):
 def _end_run(run_folder, fingerprint, trainer):
     """Write the weights; those named `model`, written last, say that the run is finished."""
     _write_history(run_folder, trainer.history)
-    save_weights(run_folder / "last.safetensors", trainer.model.state_dict(), fingerprint)
-    save_weights(run_folder / "model.safetensors", trainer.best_weights, fingerprint)
+    save_weights(run_folder / "model.safetensors", trainer.kept_weights, fingerprint)
     (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
 
 
