@@ -144,24 +144,8 @@ def _parse(path, name, data, size, whole=False):
             f"{name} has more than {MOST_ITEMS:,} items in sequences, which no series needs. "
             "Export it again"
         )
-    found, seen = {}, itertools.count(1)
-
-    def at_pixels(tag, vr, length):
-        if next(seen) > MOST_ELEMENTS:
-            raise ValueError("too many elements")
-        if tag not in PIXEL_TAGS:
-            return False
-        found.update(pixel_tag=int(tag), pixel_offset=buffer.tell(), pixel_length=length)
-        return True
-
-    buffer = BytesIO(content)
     try:
-        if inflated is None:
-            dataset = read_partial(buffer, at_pixels, force=True)
-            syntax = text(dataset.file_meta, "TransferSyntaxUID")
-        else:
-            dataset = read_dataset(buffer, False, True, stop_when=at_pixels)
-            syntax = str(DeflatedExplicitVRLittleEndian)
+        dataset, syntax, found = _until_pixels(content, inflated is not None)
     except Exception:  # pydicom may raise nearly anything on hostile bytes
         return None
     if not found and not whole:
@@ -177,6 +161,25 @@ def _parse(path, name, data, size, whole=False):
         inflated=inflated,
         **found,
     )
+
+
+def _until_pixels(content, deflated):
+    """Data set before the pixels, its transfer syntax, and where pixels begin (a dict, or {})."""
+    found, seen, buffer = {}, itertools.count(1), BytesIO(content)
+
+    def at_pixels(tag, vr, length):
+        if next(seen) > MOST_ELEMENTS:
+            raise ValueError("too many elements")
+        if tag not in PIXEL_TAGS:
+            return False
+        found.update(pixel_tag=int(tag), pixel_offset=buffer.tell(), pixel_length=length)
+        return True
+
+    if deflated:
+        dataset = read_dataset(buffer, False, True, stop_when=at_pixels)
+        return dataset, str(DeflatedExplicitVRLittleEndian), found
+    dataset = read_partial(buffer, at_pixels, force=True)
+    return dataset, text(dataset.file_meta, "TransferSyntaxUID"), found
 
 
 def _facts(dataset):

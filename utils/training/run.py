@@ -16,7 +16,7 @@ from utils.runtime import (
     wait_for_all,
 )
 from utils.settings import settings_from_json, settings_to_json
-from utils.training import checkpoint
+from utils.training.checkpoint import restore_checkpoint, save_checkpoint
 from utils.training.loop import Trainer, blindness, describe_epoch
 from utils.training.weights import begin_with, load_weights, made_from, save_weights
 from utils.unet import build_unet
@@ -67,32 +67,11 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
     if start_from is not None:
         begin_with(model, start_from)
     trainer = Trainer(model, settings, train_set, validation_set)
-    resumed = checkpoint.restore_checkpoint(
-        run_folder / "checkpoint.safetensors", fingerprint, trainer
-    )
+    resumed = restore_checkpoint(run_folder / "checkpoint.safetensors", fingerprint, trainer)
     wait_for_all()  # until every process has read what the first one is about to change
-    if writes and resumed:
-        print(f"{shown(run_folder)}: going on after epoch {len(trainer.history)}.", flush=True)
-    elif writes:
-        _begin_run(run_folder, settings, split)
-
     if writes:
-        _take_away_leftovers(run_folder)
-
-    first = len(trainer.history) + 1
-    while not trainer.is_over():
-        trainer.run_epoch()
-        if writes:
-            print(describe_epoch(trainer.history[-1], trainer.epochs), flush=True)
-            if warning := blindness(trainer.history, settings):
-                print(warning, flush=True)
-            checkpoint.save_checkpoint(run_folder / "checkpoint.safetensors", fingerprint, trainer)
-            _write_history(run_folder, trainer.history)
-            if on_epoch:
-                on_epoch(pd.DataFrame(trainer.history))
-        if len(trainer.history) == first:
-            trainer.compile_if_it_pays()
-
+        _begin_run(run_folder, settings, split, trainer, resumed)
+    _run_epochs(run_folder, fingerprint, trainer, writes, on_epoch)
     if writes:
         last = trainer.model.state_dict()
         save_weights(run_folder / "last.safetensors", last, fingerprint)
@@ -102,14 +81,35 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
     return model, pd.DataFrame(trainer.history)
 
 
-def _begin_run(run_folder, settings, split):
-    """Write what a new run is made from; take away what an older one left."""
-    for name in ("model", "last", "checkpoint"):
-        (run_folder / f"{name}.safetensors").unlink(missing_ok=True)
-    (run_folder / "history.csv").unlink(missing_ok=True)
-    with written_whole(run_folder / "settings.json") as temporary:
-        temporary.write_text(settings_to_json(settings))
-    write_json(run_folder / "split.json", split.__dict__)
+def _run_epochs(run_folder, fingerprint, trainer, writes, on_epoch):
+    """Every epoch that is left; after each the checkpoint, the history, and a line."""
+    first = len(trainer.history) + 1
+    while not trainer.is_over():
+        trainer.run_epoch()
+        if writes:
+            print(describe_epoch(trainer.history[-1], trainer.epochs), flush=True)
+            if warning := blindness(trainer.history, trainer.stage):
+                print(warning, flush=True)
+            save_checkpoint(run_folder / "checkpoint.safetensors", fingerprint, trainer)
+            _write_history(run_folder, trainer.history)
+            if on_epoch:
+                on_epoch(pd.DataFrame(trainer.history))
+        if len(trainer.history) == first:
+            trainer.compile_if_it_pays()
+
+
+def _begin_run(run_folder, settings, split, trainer, resumed):
+    """Write what a new run is made from and take away what an older one left, unless it goes on."""
+    if resumed:
+        print(f"{shown(run_folder)}: going on after epoch {len(trainer.history)}.", flush=True)
+    else:
+        for name in ("model", "last", "checkpoint"):
+            (run_folder / f"{name}.safetensors").unlink(missing_ok=True)
+        (run_folder / "history.csv").unlink(missing_ok=True)
+        with written_whole(run_folder / "settings.json") as temporary:
+            temporary.write_text(settings_to_json(settings))
+        write_json(run_folder / "split.json", split.__dict__)
+    _take_away_leftovers(run_folder)
 
 
 def _end_run(run_folder, fingerprint, trainer):

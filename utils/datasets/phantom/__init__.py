@@ -1,13 +1,8 @@
 """The embedded data set: twelve synthetic patients, drawn and written as DICOM."""
 
-# fmt: off
 from utils.datasets.phantom.body import Body
-from utils.datasets.phantom.making import PATIENTS, hila, make_patient, make_phantom, small_patient
+from utils.datasets.phantom.making import PATIENTS, hila, make_phantom
 from utils.datasets.phantom.scanner import add_vessels
 from utils.datasets.phantom.slices import ct_slice
 
-__all__ = [
-    "PATIENTS", "Body", "add_vessels", "ct_slice", "hila", "make_patient", "make_phantom",
-    "small_patient",
-]
-# fmt: on
+__all__ = ["PATIENTS", "Body", "add_vessels", "ct_slice", "hila", "make_phantom"]

@@ -1,0 +1,205 @@
+"""The house that utils is: faces, sizes, what notebooks may import; and that the gate says no.
+
+Who may import whom is held by import-linter (pyproject.toml, `make lint`); here is what it cannot
+say. Each rule is a function of sources, so that it is also seen to refuse.
+"""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from utils.workspace import REPOSITORY
+
+UTILS = REPOSITORY / "utils"
+FACES = sorted(
+    file
+    for file in UTILS.rglob("__init__.py")
+    if file.parent != UTILS and "__all__" in file.read_text()
+)
+ROOMS = {".".join(file.parent.relative_to(REPOSITORY).parts) for file in FACES}
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+
+MOST_ENTRIES = 30  # of utils: what a student lists
+MOST_NAMES = 180  # that all faces show together
+FACE_LINES, FILE_LINES, FUNCTION_LINES, UTILS_LINES = 40, 250, 45, 12_000
+MOST_IMPORTS = 11  # names from utils in notebooks 01 to 04
+NOT_IN_LESSONS = {"utils.datasets", "utils.images", "utils.studies"}
+
+
+def room_of(module):
+    """The room that a module is or lies in, or None for a single file."""
+    inside = [room for room in ROOMS if module == room or module.startswith(room + ".")]
+    return max(inside, key=len, default=None)
+
+
+def imports(tree):
+    """(module, name) of everything imported from utils; name is None for `import utils.x`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((a.name, None) for a in node.names if a.name.split(".")[0] == "utils")
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "utils":
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def past_the_face(tree, own=None):
+    """Imports that enter a room other than by its face; own : the room of the importing file."""
+    found = []
+    for module, name in imports(tree):
+        target = f"{module}.{name}" if f"{module}.{name}" in modules() else module
+        room = room_of(target)
+        enters = room and target != room and not target.endswith(".__main__")
+        if enters and room != own and not (own or "").startswith(room + "."):
+            found.append(target)
+    return found
+
+
+def modules():
+    """Names of all modules of utils."""
+    files = UTILS.rglob("*.py")
+    return {".".join(file.relative_to(REPOSITORY).with_suffix("").parts) for file in files}
+
+
+def long_functions(tree, most=FUNCTION_LINES):
+    """(name, lines) of functions that are too long."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    lines = ((n.name, n.end_lineno - n.lineno + 1) for n in ast.walk(tree) if isinstance(n, kinds))
+    return [(name, count) for name, count in lines if count > most]
+
+
+def shown_names(tree):
+    """`__all__` of a face, and the names that it imports."""
+    listed = [ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign)]
+    brought = {alias.asname or alias.name for n in tree.body if isinstance(n, ast.ImportFrom)
+               for alias in n.names}  # fmt: skip
+    return (listed[0] if listed else None), brought
+
+
+def code_of(notebook):
+    """All code of a notebook as one tree."""
+    cells = json.loads(notebook.read_text())["cells"]
+    return ast.parse("\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code"))
+
+
+def files_of(*folders):
+    return [file for folder in folders for file in sorted((REPOSITORY / folder).rglob("*.py"))]
+
+
+def test_a_student_can_list_it():
+    entries = [entry for entry in UTILS.iterdir() if entry.name != "__pycache__"]
+    assert len(entries) <= MOST_ENTRIES
+    lines = sum(len(file.read_text().splitlines()) for file in files_of("utils"))
+    assert lines <= UTILS_LINES
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.parent.name)
+def test_a_face_is_short_and_shows_what_it_brings(face):
+    text = face.read_text()
+    listed, brought = shown_names(ast.parse(text))
+    assert len(text.splitlines()) < FACE_LINES
+    assert set(listed) == brought and len(listed) == len(set(listed))
+    assert ast.get_docstring(ast.parse(text))
+
+
+def test_all_faces_together_show_few_names():
+    names = [name for face in FACES for name in shown_names(ast.parse(face.read_text()))[0]]
+    assert len(names) <= MOST_NAMES
+
+
+@pytest.mark.parametrize("face", FACES, ids=lambda face: face.parent.name)
+def test_every_name_that_a_face_shows_is_wanted_outside(face):
+    """By another room, a command line, a notebook, a benchmark, the docs, or the README."""
+    outside = [file for file in files_of("utils", "benchmarks", "docs", "weights")
+               if face.parent not in file.parents or file.stem == "__main__"]  # fmt: skip
+    text = "".join(file.read_text() for file in [*outside, *NOTEBOOKS, REPOSITORY / "README.md"])
+    words = set(re.findall(r"\w+", text))
+    assert set(shown_names(ast.parse(face.read_text()))[0]) <= words
+
+
+@pytest.mark.parametrize("file", files_of("utils"), ids=lambda f: str(f.relative_to(UTILS)))
+def test_a_file_of_utils_is_short_and_enters_by_faces(file):
+    text = file.read_text()
+    own = room_of(
+        ".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+    )
+    assert len(text.splitlines()) <= FILE_LINES
+    assert long_functions(ast.parse(text)) == []
+    assert past_the_face(ast.parse(text), own) == []
+
+
+@pytest.mark.parametrize("file", files_of("benchmarks", "docs", "weights"), ids=lambda f: f.stem)
+def test_who_stands_outside_enters_by_faces(file):
+    assert past_the_face(ast.parse(file.read_text())) == []
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_a_notebook_imports_faces(notebook):
+    tree = code_of(notebook)
+    assert past_the_face(tree) == []
+    if notebook.name[:2] in ("01", "02", "03", "04"):
+        named = set(imports(tree))
+        rooms = {room_of(f"{m}.{n}") or room_of(m) for m, n in named} - {None}
+        assert not any(room.startswith(tuple(NOT_IN_LESSONS)) for room in rooms)
+        assert len(named) <= MOST_IMPORTS
+
+
+def test_the_rules_refuse():
+    """Each on a source that breaks it."""
+    inside = "from utils.dicom.reader import read_series"
+    assert past_the_face(ast.parse(inside)) == ["utils.dicom.reader"]
+    assert past_the_face(ast.parse(inside), own="utils.dicom") == []
+    assert past_the_face(ast.parse("from utils.dicom import reader")) == ["utils.dicom.reader"]
+    assert past_the_face(ast.parse("import utils.training.loop")) == ["utils.training.loop"]
+    assert (
+        past_the_face(ast.parse("from utils.dicom import read_series\nfrom utils import dicom"))
+        == []
+    )
+    lines = "\n".join(["def long():", *["    x = 1"] * FUNCTION_LINES])
+    assert long_functions(ast.parse(lines)) == [("long", FUNCTION_LINES + 1)]
+    assert long_functions(ast.parse(lines.rsplit("\n", 1)[0])) == []
+    face = ast.parse('from utils.x.y import a, b\n__all__ = ["a"]')
+    assert shown_names(face) == (["a"], {"a", "b"})
+
+
+BREAKS = {  # contract -> (file of utils, line that breaks it)
+    "Floors": ("dicom/files.py", "from utils.masks import load_mask"),
+    "Data sets are drawn": ("datasets/phantom/body.py", "import utils.datasets.synthetic"),
+    "torch stays out": ("anatomy/lungs.py", "import torch"),
+    "matplotlib is known": ("training/epoch.py", "import matplotlib"),
+    "anywidget is known": ("plots/style.py", "import anywidget"),
+    "highdicom is known": ("dicom/frames.py", "import highdicom"),
+    "every function can be called": ("viewer/page.py", "from IPython import display"),
+}
+
+
+def linted(folder):
+    """What import-linter says of the utils in a folder: (exit code, its lines)."""
+    code = "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-cache'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_gate_says_no(tmp_path):
+    """import-linter keeps every contract of the house as it is, and none with a line more."""
+    shutil.copytree(UTILS, tmp_path / "utils", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    code, said = linted(tmp_path)
+    assert code == 0, said
+    contracts = re.findall(r"^(.+) KEPT$", said, re.M)
+    assert len(contracts) == len(BREAKS)
+    for file, line in BREAKS.values():
+        with open(tmp_path / "utils" / file, "a") as source:
+            source.write(f"\n\ndef planted():\n    {line}\n")
+    code, said = linted(tmp_path)
+    assert code == 1
+    broken = re.findall(r"^(.+) BROKEN$", said, re.M)
+    for begin in BREAKS:
+        assert any(name.startswith(begin) for name in broken), (begin, said)
+    (tmp_path / "utils" / "attic.py").write_text("")  # a room that nobody has given a place
+    assert "attic" in linted(tmp_path)[1]
