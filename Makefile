@@ -54,9 +54,11 @@ report: $(INSTALLED)  ## build/report/report.pdf from the figures of DATASET (ne
 
 test: lint test-unit test-notebooks  ## every check that needs no browser and no LaTeX
 
-lint: $(INSTALLED) lint-js  ## style of code, notebooks and viewer.js
+lint: $(INSTALLED) lint-js  ## style, who imports whom (import-linter), types of the faces (mypy)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	$(PY) -m mypy
 
 lint-js:  ## style of viewer.js, where Node.js is there
 	@if ! { $(NODE_SUFFICES); }; then \

@@ -106,8 +106,8 @@ def report(results):
         row = ["as given" if fault == "aligned" else fault]
         for checks in results.values():
             of_fault = [check for check in checks if check.fault == fault]
-            for hits in ([c.caught for c in of_fault], [c.named for c in of_fault]):
-                row.append(f"{sum(hits)} of {len(hits)}")
+            each = [c.caught for c in of_fault], [c.named for c in of_fault]
+            row += [f"{sum(hits)} of {len(hits)}" for hits in each]
         rows.append(row)
     missed = [
         (name, c.case, c.fault, c.found.verdict, f"{c.found.contrast:.2f}", f"{c.found.best:.2f}")

@@ -191,14 +191,14 @@ def test_the_gate_says_no(tmp_path):
     shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
     code, said = linted(tmp_path)
     assert code == 0, said
-    contracts = re.findall(r"^(.+) KEPT$", said, re.M)
+    contracts = re.findall(r"^(.+) KEPT$", said, re.MULTILINE)
     assert len(contracts) == len(BREAKS)
     for file, line in BREAKS.values():
         with open(tmp_path / "utils" / file, "a") as source:
             source.write(f"\n\ndef planted():\n    {line}\n")
     code, said = linted(tmp_path)
     assert code == 1
-    broken = re.findall(r"^(.+) BROKEN$", said, re.M)
+    broken = re.findall(r"^(.+) BROKEN$", said, re.MULTILINE)
     for begin in BREAKS:
         assert any(name.startswith(begin) for name in broken), (begin, said)
     (tmp_path / "utils" / "attic.py").write_text("")  # a room that nobody has given a place

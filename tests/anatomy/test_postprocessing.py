@@ -24,7 +24,7 @@ Z, Y, X = np.indices(SHAPE)
 
 def cylinder(cy, cx, ry, rx, low=0, high=SHAPE[0]):
     disc = ((Y - cy) / ry) ** 2 + ((X - cx) / rx) ** 2 < 1
-    return disc & (Z >= low) & (Z < high)
+    return disc & (low <= Z) & (high > Z)
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def test_burned_in_text_is_flagged(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "leak, place, reason",
+    ("leak", "place", "reason"),
     [
         (lambda ds: setattr(ds, "PatientComments", "saw Mrs. doe"), "PatientComments", "'doe'"),
         (lambda ds: setattr(ds, "StudyDate", "20240229"), "StudyDate", "date or time"),

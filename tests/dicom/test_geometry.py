@@ -38,7 +38,7 @@ AXES = [np.array(a) for a in itertools.product((-1, 0, 1), repeat=3) if np.abs(a
 ORIENTATIONS = [(r, c) for r, c in itertools.product(AXES, AXES) if not r @ c]
 
 
-@pytest.mark.parametrize("along_row, down_column", ORIENTATIONS, ids=str)
+@pytest.mark.parametrize(("along_row", "down_column"), ORIENTATIONS, ids=str)
 def test_all_24_orientations_come_out_canonical(tmp_path, along_row, down_column):
     """Feet first, prone, flipped, coronal, sagittal: HU at a place in the patient never changes.
 

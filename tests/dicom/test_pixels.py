@@ -110,7 +110,7 @@ def test_bits_beyond_bits_stored_are_ignored(tmp_path, signed):
 
 
 @pytest.mark.parametrize("tagged", [True, False])
-@pytest.mark.parametrize("signed, padding", [(1, -2000), (0, 63536)])
+@pytest.mark.parametrize(("signed", "padding"), [(1, -2000), (0, 63536)])
 def test_padding_becomes_air_with_a_note(tmp_path, signed, padding, tagged):
     def edit(dataset, k):
         dataset.PixelRepresentation = signed
@@ -161,7 +161,7 @@ def test_values_beyond_int16_are_refused(tmp_path):
     assert "1-001.dcm: values of 58976 to 58976 HU" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("photometric, samples", [("MONOCHROME1", 1), ("RGB", 3)])
+@pytest.mark.parametrize(("photometric", "samples"), [("MONOCHROME1", 1), ("RGB", 3)])
 def test_inverted_and_colour_pixels_are_refused(tmp_path, photometric, samples):
     def edit(dataset, k):
         dataset.PhotometricInterpretation, dataset.SamplesPerPixel = photometric, samples

@@ -112,7 +112,7 @@ def test_spacing_that_varies_more_is_refused(tmp_path):
     assert "gap of 3.6 mm between 1-004.dcm and 1-003.dcm" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("count, refused", [(41, True), (6, False)])
+@pytest.mark.parametrize(("count", "refused"), [(41, True), (6, False)])
 def test_drifting_spacing_is_refused_where_it_misplaces_a_slice(tmp_path, count, refused):
     """Gaps from 3.0 to 3.2 mm differ by 7 %, but over forty of them the middle slice is 1 mm off.
 

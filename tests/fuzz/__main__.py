@@ -47,9 +47,10 @@ def one_file(seed, sorts, folder):
     try:
         return kind, subject.read(folder, damaged, mutate.__name__)
     except InputError as error:
-        where = folder.name if subject.name == "slice" else damaged
-        assert where in str(error) and len(str(error)) < 5000, str(error)
-        return kind, "refused"
+        said = str(error)
+    where = folder.name if subject.name == "slice" else damaged
+    assert where in said and len(said) < 5000, said
+    return kind, "refused"
 
 
 def child(pipe, first, work):

@@ -166,11 +166,14 @@ def directory_lies(data, rng):
 def npz_of(content, zeros=0):
     """A zip with the one member masks.npy."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        with archive.open("masks.npy", "w") as member:
-            member.write(content)
-            for _ in range(0, zeros, 2**14):
-                member.write(bytes(2**14))
+    compressed = zipfile.ZIP_DEFLATED
+    with (
+        zipfile.ZipFile(file, "w", compressed) as archive,
+        archive.open("masks.npy", "w") as member,
+    ):
+        member.write(content)
+        for _ in range(0, zeros, 2**14):
+            member.write(bytes(2**14))
     return file.getvalue()
 
 

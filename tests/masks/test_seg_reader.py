@@ -1,5 +1,7 @@
 """DICOM SEG of other writers, changed or damaged: read in full or refused."""
 
+import contextlib
+
 import numpy as np
 import pydicom
 import pytest
@@ -216,10 +218,8 @@ def test_damaged_files_are_refused_or_read_in_full(tmp_path):
     data = file.read_bytes()
     for end in range(0, len(data), 61):
         file.write_bytes(data[:end])
-        try:
+        with contextlib.suppress(InputError):
             assert np.array_equal(read_seg(file, volume), mask), end
-        except InputError:
-            pass
     rng, refused = np.random.default_rng(5), 0
     for _ in range(120):
         file.write_bytes(with_flipped_bits(data, rng, 6))

@@ -66,7 +66,8 @@ def test_every_library_that_is_imported_is_required():
     ]
     ours = {"utils", "tests", "benchmarks", "docs"} | {file.stem for file in files}
     installed = packages_distributions()
-    peers = re.findall(r"^[\w.-]+", (ROOT / "benchmarks" / "requirements.txt").read_text(), re.M)
+    peers = (ROOT / "benchmarks" / "requirements.txt").read_text()
+    peers = re.findall(r"^[\w.-]+", peers, re.MULTILINE)
     for file in files:
         allowed = required | set(peers) if "benchmarks" in file.parts else required
         for name in imported(file):

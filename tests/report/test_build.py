@@ -141,19 +141,20 @@ def test_every_citation_is_of_an_entry_and_every_entry_is_cited():
     cited = {
         name for names in re.findall(r"\\cite\w*\{([^}]+)\}", text) for name in names.split(",")
     }
-    entries = re.findall(r"^@\w+\{(\w+),", (report.SOURCES / "references.bib").read_text(), re.M)
+    bibliography = (report.SOURCES / "references.bib").read_text()
+    entries = re.findall(r"^@\w+\{(\w+),", bibliography, re.MULTILINE)
     assert cited == set(entries) and len(entries) == len(set(entries))
 
 
 def test_every_loss_of_the_study_has_its_row():
     text = (report.SOURCES / "sections/losses.tex").read_text()
-    rows = re.findall(r"^ *\\lossrow\{(\w+)\}", text, re.M)
+    rows = re.findall(r"^ *\\lossrow\{(\w+)\}", text, re.MULTILINE)
     assert sorted(rows) == sorted(map(latex_name, study_plan.LOSSES))
 
 
 def test_every_trouble_has_its_row():
     text = (report.SOURCES / "sections/robustness.tex").read_text()
-    rows = re.findall(r"^ *\\troublerow\{(\w+)\}", text, re.M)
+    rows = re.findall(r"^ *\\troublerow\{(\w+)\}", text, re.MULTILINE)
     assert sorted(rows) == sorted(map(latex_name, robustness.TROUBLES))
 
 

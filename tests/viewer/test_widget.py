@@ -106,7 +106,7 @@ def test_executed_notebook_stays_small(tmp_path):
 
 def read_page(path):
     text = path.read_text(encoding="utf-8")
-    return text, json.loads(re.search(r'id="case">(.*?)</script>', text, re.S)[1])
+    return text, json.loads(re.search(r'id="case">(.*?)</script>', text, re.DOTALL)[1])
 
 
 def test_page_is_self_contained_and_holds_no_identity(chest, tmp_path):

@@ -26,6 +26,7 @@ ITEM = b"\xfe\xff\x00\xe0"  # tag of a sequence's item, little endian
 AFTER_PIXELS = {b"\xfa\xff", b"\xff\xfa", b"\xfc\xff", b"\xff\xfc"}
 ENCAPSULATED = 0xFFFFFFFF  # length of pixel data in fragments
 PIXEL_DATA = 0x7FE00010  # integer pixels
+LONGEST_UID, LONGEST_TEXT = 64, 256  # characters (PS3.5 6.2, with room); hostile ones have more
 PIXEL_TAGS = {0x7FE00008, 0x7FE00009, PIXEL_DATA}  # float, double and integer pixels
 
 
@@ -184,11 +185,12 @@ def _until_pixels(content, deflated):
 
 def _facts(dataset):
     """The facts of a header."""
-    said = {name: text(dataset, keyword) for name, keyword in KEYWORDS.items()}
+    said = {name: text(dataset, keyword)[:LONGEST_TEXT] for name, keyword in KEYWORDS.items()}
     if not said["sop_class"]:
         meta = getattr(dataset, "file_meta", Dataset())
         said["sop_class"] = text(meta, "MediaStorageSOPClassUID")
-    return Facts(**said)
+    uids = {name: said[name][:LONGEST_UID] for name in said if name.endswith(("_uid", "_class"))}
+    return Facts(**said | uids)
 
 
 def _inflate(data, name):

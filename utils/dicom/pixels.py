@@ -66,7 +66,7 @@ def to_hounsfield(values, frame):
         bits[padding] = 0
     slope, intercept = frame.slope, frame.intercept
     low, high = sorted(float(v) * slope + intercept for v in (bits.min(), bits.max()))
-    if not -1e6 < low or high > np.iinfo(np.int16).max:
+    if not low > -1e6 or high > np.iinfo(np.int16).max:
         raise InputError(
             f"values of {low:.0f} to {high:.0f} HU (slope {slope:g}, intercept {intercept:g}), "
             "which no CT has. Correct PixelRepresentation, RescaleSlope or RescaleIntercept"

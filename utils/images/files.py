@@ -51,9 +51,9 @@ def _refuse_ambiguity(file, picture):
         raise InputError(f"{file.name} holds {pages} pages, expected one; save each by itself")
     if picture.format == "PNG" and png_bits(file) == 16 and picture.mode not in ("I;16", "I"):
         raise InputError(f"{file.name} has 16-bit colours or transparency, expected 16-bit grey")
-    if picture.format == "TIFF" and picture.mode.startswith("I;16"):
-        if picture.tag_v2.get(PHOTOMETRIC) == 0:
-            raise InputError(f"{file.name} is stored with white as zero; invert it and save again")
+    deep = picture.format == "TIFF" and picture.mode.startswith("I;16")
+    if deep and picture.tag_v2.get(PHOTOMETRIC) == 0:
+        raise InputError(f"{file.name} is stored with white as zero; invert it and save again")
 
 
 def _grey(file, picture):
