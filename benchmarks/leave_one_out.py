@@ -27,7 +27,7 @@ SCORES = {
     "dsc_3d": "3-D DSC",
     "dsc_lung_slices": "DSC of lung slices",
     "worst_lung_slice": "worst lung slice",
-    "hallucinated_slices": "lung-free slices with a lung",
+    "false_positive_slices": "lung-free slices with a lung",
     "hd95": "HD95 / mm",
     "msd": "mean surface distance / mm",
     "surface_dice": "surface Dice at 2 mm",
@@ -57,7 +57,7 @@ def summary(table):
     """The table's means with intervals over patients, as lines of text."""
     lines = [f"{len(table)} patients, each scored by a network that has not seen it"]
     for column, title in SCORES.items():
-        total = f", {table[column].sum():.0f} in all" if column.startswith("hall") else ""
+        total = f", {table[column].sum():.0f} in all" if column == "false_positive_slices" else ""
         lines.append(
             f"{title:32s} {with_interval(table[column])}  "
             f"least {table[column].min():.3f}, most {table[column].max():.3f}{total}"

@@ -67,7 +67,7 @@ def table(results):
         if scores := at(results.get(dataset, {}), path):
             lines.append(
                 f"| {first} | {scores['dsc_lung_slices']:.3f} | {scores['worst_lung_slice']:.3f} "
-                f"| {scores['dsc_3d']['mean']:.3f} | {scores['hallucinated_slices']} of "
+                f"| {scores['dsc_3d']['mean']:.3f} | {scores['false_positive_slices']} of "
                 f"{scores['lung_free_slices']} |"
             )
     return "\n".join([*lines, *PUBLISHED]) + "\n"
@@ -132,7 +132,7 @@ def at(numbers, path):
 def leave_one_out():
     """The table of benchmarks/leave_one_out.py in the terms of `metrics.json`."""
     each = pd.read_csv(LEAVE_ONE_OUT)
-    totals = each[["hallucinated_slices", "lung_free_slices"]].sum().astype(int).to_dict()
+    totals = each[["false_positive_slices", "lung_free_slices"]].sum().astype(int).to_dict()
     return totals | {
         "dsc_lung_slices": each["dsc_lung_slices"].mean(),
         "worst_lung_slice": each["worst_lung_slice"].min(),

@@ -5,6 +5,7 @@ say. Each rule is a function of sources, so that it is also seen to refuse.
 """
 
 import ast
+import importlib
 import json
 import re
 import shutil
@@ -136,10 +137,27 @@ def test_who_stands_outside_enters_by_faces(file):
     assert past_the_face(ast.parse(file.read_text())) == []
 
 
+def not_shown(tree):
+    """What is asked of an imported module of utils (`dicom.read_series`) and not there."""
+    held = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in ("utils", "utils.datasets"):
+            names = [(alias.asname or alias.name, alias.name) for alias in node.names]
+            held |= {own: importlib.import_module(f"{node.module}.{name}") for own, name in names}
+    asked = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    named = [(node.value.id, node.attr) for node in asked if isinstance(node.value, ast.Name)]
+    return [
+        f"{own}.{name}"
+        for own, name in named
+        if own in held and name not in getattr(held[own], "__all__", dir(held[own]))
+    ]
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
 def test_a_notebook_imports_faces(notebook):
     tree = code_of(notebook)
     assert past_the_face(tree) == []
+    assert not_shown(tree) == []
     if notebook.name[:2] in ("01", "02", "03", "04"):
         named = set(imports(tree))
         rooms = {room_of(f"{m}.{n}") or room_of(m) for m, n in named} - {None}
@@ -161,6 +179,8 @@ def test_the_rules_refuse():
     lines = "\n".join(["def long():", *["    x = 1"] * FUNCTION_LINES])
     assert long_functions(ast.parse(lines)) == [("long", FUNCTION_LINES + 1)]
     assert long_functions(ast.parse(lines.rsplit("\n", 1)[0])) == []
+    asked = ast.parse("from utils import dicom\ndicom.read_series\ndicom.scan_folder")
+    assert not_shown(asked) == ["dicom.scan_folder"]
     face = ast.parse('from utils.x.y import a, b\n__all__ = ["a"]')
     assert shown_names(face) == (["a"], {"a", "b"})
 

@@ -153,7 +153,7 @@ def test_all_steps_and_what_each_brings(chest):
     truth = truth.astype(np.uint8)
     table = step_gains(network.astype(np.uint8), hu, truth, SPACING).set_index("after")
     assert list(table.index) == ["network alone", *STEPS]
-    assert table["hallucinated_slices"].tolist() == [10, 3, 0, 0, 0, 0]
+    assert table["false_positive_slices"].tolist() == [10, 3, 0, 0, 0, 0]
     assert table["dsc_3d"].is_monotonic_increasing and table["dsc_3d"].iloc[-1] == 1
     assert np.array_equal(postprocess(network.astype(np.uint8), hu, SPACING), truth)
 

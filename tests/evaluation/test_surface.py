@@ -1,4 +1,4 @@
-"""Surface distances: by hand, against a second method, and where a lung is missed or invented."""
+"""Surface distances: by hand, against a second method, and where one of the two masks is empty."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def test_identical_masks_lie_zero_millimetres_apart():
 
 
 @pytest.mark.parametrize("missed", [True, False])
-def test_a_missed_or_invented_lung_scores_the_worst_there_is(missed):
+def test_a_missed_or_false_positive_lung_scores_the_worst_there_is(missed):
     lung, nothing = box((4, 10, 10), (1, 3), (2, 5), (2, 5)), np.zeros((4, 10, 10), np.uint8)
     pair = (nothing, lung) if missed else (lung, nothing)
     scores = surface_metrics(*pair, (3.0, 1.0, 2.0))

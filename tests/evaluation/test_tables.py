@@ -72,7 +72,7 @@ def test_pixel_scores_are_those_of_torchmetrics():
 
 def test_confusion_matrix_of_a_slice_by_hand():
     row = slice_metrics(masks(6), masks(4)).iloc[0]
-    counts = {"overlap_px": 4, "invented_px": 2, "missed_px": 0, "background_px": 1024 - 6}
+    counts = {"overlap_px": 4, "false_positive_px": 2, "missed_px": 0, "background_px": 1024 - 6}
     assert row[list(counts)].to_dict() == counts
     assert (row["lung_px"], row["predicted_px"]) == (4, 6)
     assert row["iou"] == pytest.approx(4 / 6) and row["precision"] == pytest.approx(4 / 6)
@@ -87,7 +87,7 @@ NAN = float("nan")
     [
         (0, 0, 9, 0, NAN, NAN, NAN, 1, NAN, 1),  # nothing there, nothing found
         (0, 0, 6, 3, 0, 0, 0, 1, 0, 6 / 9),  # a missed lung scores 0, in precision too
-        (0, 3, 6, 0, 0, 0, NAN, 6 / 9, 0, 6 / 9),  # an invented lung: there was none to find
+        (0, 3, 6, 0, 0, 0, NAN, 6 / 9, 0, 6 / 9),  # false positives: there was no lung to find
         (9, 0, 0, 0, 1, 1, 1, NAN, 1, 1),  # lung everywhere: no background
     ],
 )
@@ -104,7 +104,7 @@ def table_of(prediction, truth, case="Case_000", split="test"):
     return slice_metrics(prediction, truth).assign(case=case, split=split)
 
 
-def test_patient_table_counts_a_missed_and_an_invented_lung():
+def test_patient_table_counts_a_missed_and_a_false_positive_lung():
     slices = pd.concat(
         [
             table_of(masks(0, 50, 0, 100), masks(0, 0, 100, 100)),
@@ -116,8 +116,8 @@ def test_patient_table_counts_a_missed_and_an_invented_lung():
     assert row["dsc_3d"] == pytest.approx(2 * 100 / (200 + 150))
     assert row["dsc_lung_slices"] == pytest.approx(0.5)  # the missed slice counts as 0
     assert row["worst_lung_slice"] == 0
-    assert (row["lung_free_slices"], row["hallucinated_slices"]) == (2, 1)
-    assert row["hallucinated_px"] == 50
+    assert (row["lung_free_slices"], row["false_positive_slices"]) == (2, 1)
+    assert row["lung_free_false_positive_px"] == 50
     assert row["iou"] == pytest.approx(100 / 250) and row["recall"] == pytest.approx(100 / 200)
     assert row["precision"] == pytest.approx(100 / 150)
     assert patients.loc["Case_001", "dsc_3d"] == 1

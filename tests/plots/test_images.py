@@ -51,14 +51,14 @@ def test_confusion_matrix_names_counts_and_shares():
     assert figure.axes[0].get_xlabel() == "predicted" and figure.axes[0].get_ylabel() == "true"
 
 
-def test_difference_shows_what_was_missed_and_what_is_spurious():
+def test_difference_shows_what_was_missed_and_what_is_false_positive():
     truth, prediction = torch.zeros(2, 8, 8, dtype=torch.uint8)
     truth[:, :4], prediction[:, 2:6] = 1, 1
     figure = plots_images.side_by_side([("a", torch.rand(8, 8), truth, prediction)])
     *_, difference = figure.axes
     assert difference.get_title() == "difference"
-    spurious, missed = (
+    false_positive, missed = (
         np.asarray(layer.get_array())[..., 3] > 0 for layer in difference.images[1:]
     )
-    assert np.array_equal(spurious[0], [False] * 4 + [True] * 2 + [False] * 2)
+    assert np.array_equal(false_positive[0], [False] * 4 + [True] * 2 + [False] * 2)
     assert np.array_equal(missed[0], [True] * 2 + [False] * 6)

@@ -51,7 +51,7 @@ def test_a_changed_result_changes_the_table(tmp_path):
         "<!-- other results -->\nold\n<!-- end of other results -->\n"
     )
     scores = {"dsc_lung_slices": 0.5, "worst_lung_slice": 0.25, "dsc_3d": {"mean": 0.75}}
-    scores |= {"hallucinated_slices": 3, "lung_free_slices": 9}
+    scores |= {"false_positive_slices": 3, "lung_free_slices": 9}
     slices = {"ct_slices": {"F1": 0.125}}
     front_page.write_tables(page, {"phantom": {"test": scores}, "synthetic_ct_slices": slices})
     text = page.read_text()

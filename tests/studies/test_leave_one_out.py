@@ -29,7 +29,7 @@ def test_score_of_a_patient_holds_both_lungs_and_each(monkeypatch):
     assert row["case"] == "Case_000" and round(row["dsc_3d"], 3) == 0.667
     assert (row["right_dsc"], row["left_dsc"]) == (1, 0)
     assert row["right_msd"] == 0 and row["left_msd"] > 100 and row["hd95"] > 20
-    assert row["hallucinated_slices"] == 0 and row["network_dsc_3d"] == row["dsc_3d"]
+    assert row["false_positive_slices"] == 0 and row["network_dsc_3d"] == row["dsc_3d"]
 
 
 def test_summary_gives_means_with_intervals():

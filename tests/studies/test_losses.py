@@ -103,7 +103,7 @@ def test_table_by_hand():
     assert table.loc["BCE", "dsc_3d"] == pytest.approx((0.85, 0.8, 0.9))
     text = loss_study.table_as_text(table).loc["BCE"]
     assert text["dsc_3d"] == "0.850 (0.800 to 0.900)"
-    assert text["hallucinated_px"] == "1 (1 to 1)"
+    assert text["lung_free_false_positive_px"] == "1 (1 to 1)"
 
 
 @pytest.mark.parametrize("name", ["loss_study", "peer_unet", "unnormalised_unet"])

@@ -45,8 +45,8 @@ def surface_metrics(prediction, truth, spacing, tolerance=TOLERANCE):
       (after Nikolov et al. 2021, doi 10.2196/26151, who weigh voxels by area where we count them).
 
     Both masks empty: all NaN, for there is nothing to measure. One empty, the lung missed or
-    invented: the distances are the diagonal of the scan, the worst that there could be, and the
-    surface Dice is 0; left out of a mean, a missed lung would be rewarded.
+    found where there is none: the distances are the diagonal of the scan, the worst that there
+    could be, and the surface Dice is 0; left out of a mean, a missed lung would be rewarded.
     """
     names = ("hd95", "hd95_larger", "msd", "surface_dice")
     points = [surface_points(mask, spacing) for mask in (prediction, truth)]
@@ -73,8 +73,8 @@ def lung_table(prediction, truth, spacing):
 
     prediction, truth : label maps of `split_lungs`. Returns a DataFrame, one row for each
     `lung` (`right`, `left`, `both`): `dsc`, what `surface_metrics` gives, and the volumes
-    `litres` and `true_litres`. DSC is NaN when both masks are empty, 0 for a missed or invented
-    lung.
+    `litres` and `true_litres`. DSC is NaN when both masks are empty, 0 where one of
+    the two is.
     """
     rows = []
     for lung, labels in (("right", (RIGHT,)), ("left", (LEFT,)), ("both", (RIGHT, LEFT))):

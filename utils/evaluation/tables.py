@@ -18,7 +18,7 @@ def slice_metrics(prediction, truth):
 
     prediction, truth : uint8 0/1 arrays [slices, rows, cols].
     Columns: `slice` (0 is the feet end); the confusion matrix in pixels, `overlap_px` (true
-    positives), `invented_px` (false positives), `missed_px` (false negatives) and
+    positives), `false_positive_px` (false positives), `missed_px` (false negatives) and
     `background_px` (true negatives), with its margins `lung_px` and `predicted_px`; `dsc` (NaN
     where both masks are empty), `dsc_1310` and `dsc_20` (the first report's rule, thresholds
     scaled from 512 x 512 to this size); and what `overlap.pixel_scores` makes of the counts.
@@ -34,7 +34,7 @@ def slice_metrics(prediction, truth):
         "lung_px": support,
         "predicted_px": found,
         "overlap_px": tp,
-        "invented_px": fp,
+        "false_positive_px": fp,
         "missed_px": fn,
         "background_px": tn,
         "dsc": dsc(predicted, true),
@@ -51,15 +51,15 @@ def patient_metrics(slices):
     `dsc_3d` takes all voxels of the patient at once, so every voxel weighs the same;
     `dsc_lung_slices` is the mean over slices that contain lung, so every slice weighs the same
     and an unseen sliver of lung at the apex counts as 0. `lung_free_slices` are those without
-    lung, `hallucinated_slices` those of them where the model found some all the same, and
-    `hallucinated_px` how much it found there in all. `iou`, `precision`, `recall` and
+    lung, `false_positive_slices` those of them where the model found some all the same, and
+    `lung_free_false_positive_px` how much it found there in all. `iou`, `precision`, `recall` and
     `specificity` pool the patient's voxels as `dsc_3d` does (`overlap.pixel_scores`). A missed
     patient scores 0 in `dsc_3d`; one without lung and without prediction is undefined (NaN).
     """
     rows = []
     for (split, name), case in slices.groupby(["split", "case"]):
         lung = case["lung_px"] > 0
-        confusion = case[["overlap_px", "invented_px", "background_px", "missed_px"]].sum()
+        confusion = case[["overlap_px", "false_positive_px", "background_px", "missed_px"]].sum()
         pooled = {key: float(value) for key, value in pixel_scores(*confusion).items()}
         rows.append(
             {
@@ -72,8 +72,8 @@ def patient_metrics(slices):
                 "accuracy": case["accuracy"].mean(),
                 **{key: pooled[key] for key in ("iou", "precision", "recall", "specificity")},
                 "lung_free_slices": int((~lung).sum()),
-                "hallucinated_slices": int((~lung & (case["predicted_px"] > 0)).sum()),
-                "hallucinated_px": int(case.loc[~lung, "predicted_px"].sum()),
+                "false_positive_slices": int((~lung & (case["predicted_px"] > 0)).sum()),
+                "lung_free_false_positive_px": int(case.loc[~lung, "predicted_px"].sum()),
             }
         )
     return pd.DataFrame(rows)
@@ -136,8 +136,8 @@ def part_numbers(slices, patients):
             "patients": len(group),
             "slices": len(of_part),
             "lung_free_slices": int(group["lung_free_slices"].sum()),
-            "hallucinated_slices": int(group["hallucinated_slices"].sum()),
-            "hallucinated_px": int(group["hallucinated_px"].sum()),
+            "false_positive_slices": int(group["false_positive_slices"].sum()),
+            "lung_free_false_positive_px": int(group["lung_free_false_positive_px"].sum()),
             "accuracy": float(of_part["accuracy"].mean()),
             "dsc_1310": float(of_part["dsc_1310"].mean()),
             "dsc_20": float(of_part["dsc_20"].mean()),

@@ -26,8 +26,14 @@ from utils.inference import segment
 from utils.studies.plan import SMALL
 from utils.workspace import REPOSITORY
 
-SCORES = ("dsc_3d", "dsc_lung_slices", "worst_lung_slice", "hallucinated_px", "accuracy")
-COUNTS = {"hallucinated_px": 0, "hallucinated_slices": 1}  # digits after the point
+SCORES = (
+    "dsc_3d",
+    "dsc_lung_slices",
+    "worst_lung_slice",
+    "lung_free_false_positive_px",
+    "accuracy",
+)
+COUNTS = {"lung_free_false_positive_px": 0, "false_positive_slices": 1}  # digits after the point
 MOST_WORKERS = 8  # each holds torch and the slices: about half a gigabyte
 
 
