@@ -1,6 +1,7 @@
 """The U-Net: shapes, size, and what its table says."""
 
 import torch
+from torch.nn import functional as F
 
 from utils.settings import Settings
 from utils.unet import UNet, build_unet, layer_table
@@ -55,6 +56,8 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(model(x), model(x))
     model.eval()
     assert torch.equal(model(x), model(x))
+    sober = UNet(width=4, levels=3, dropout=0.0).train()
+    assert torch.equal(sober(x), sober(x))
 
 
 def test_evaluation_uses_running_statistics():
@@ -63,3 +66,41 @@ def test_evaluation_uses_running_statistics():
     x = torch.rand(3, 1, 16, 16)
     with torch.no_grad():
         torch.testing.assert_close(model(x)[:1], model(x[:1]), atol=1e-5, rtol=0)
+
+
+def written_out(weights, x, levels):
+    """The paper's figure 1 as formulas on a trained network's weights, without its modules."""
+
+    def block(x, name):
+        for conv, norm in ((0, 1), (3, 4)):
+            x = F.conv2d(x, weights[f"{name}.{conv}.weight"], padding=1)
+            scale, shift, mean, variance = (
+                weights[f"{name}.{norm}.{kind}"][:, None, None]
+                for kind in ("weight", "bias", "running_mean", "running_var")
+            )
+            x = ((x - mean) / (variance + 1e-5).sqrt() * scale + shift).clamp(min=0)
+        return x
+
+    seen = [block(x, "first")]
+    for k in range(levels - 1):
+        pooled = seen[-1].unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).amax((3, 5))
+        seen.append(block(pooled, f"down.{k}.2"))
+    x = seen.pop()
+    for k in range(levels - 1):
+        kernel, shift = (weights[f"up.{k}.upsample.{kind}"] for kind in ("weight", "bias"))
+        x = torch.einsum("nihw,ioab->nohawb", x, kernel).flatten(4).flatten(2, 3)
+        x = block(torch.cat([seen.pop(), x + shift[:, None, None]], 1), f"up.{k}.convolve")
+    return F.conv2d(x, weights["last.weight"], weights["last.bias"])
+
+
+def test_logits_are_those_of_the_network_written_out():
+    torch.manual_seed(0)
+    model = UNet(width=3, levels=3, classes=2).double().eval()
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():  # no part is left at what it would be without training
+            tensor.copy_(torch.rand_like(tensor) - (0 if name.endswith("var") else 0.5))
+    x = torch.rand(2, 1, 16, 8, dtype=torch.float64)
+    with torch.no_grad():
+        expected = written_out(model.state_dict(), x, levels=3)
+        torch.testing.assert_close(model(x), expected)
+    assert expected.min() < 0 < expected.max() and expected.std() > 0.01
