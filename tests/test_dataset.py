@@ -1,11 +1,20 @@
 """The split by patient, slices as tensors, batches."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from utils.dataset import SliceDataset, batches, resample, split_cases, to_unit_range
+from utils.dataset import (
+    EpochBatches,
+    SliceDataset,
+    batches,
+    resample,
+    split_cases,
+    to_unit_range,
+)
 from utils.errors import InputError
 
 
@@ -21,7 +30,17 @@ def pairs():
 
 
 @pytest.mark.parametrize(
-    ("cases", "sizes"), [(3, (1, 1, 1)), (4, (2, 1, 1)), (12, (6, 2, 4)), (60, (32, 8, 20))]
+    ("cases", "sizes"),
+    # 5, 8 and 11: where a third rounded down is not a third rounded
+    [
+        (3, (1, 1, 1)),
+        (4, (2, 1, 1)),
+        (5, (3, 1, 1)),
+        (8, (5, 1, 2)),
+        (11, (6, 2, 3)),
+        (12, (6, 2, 4)),
+        (60, (32, 8, 20)),
+    ],
 )
 def test_split_by_patient(cases, sizes):
     names = [f"Case_{i:03d}" for i in range(cases)]
@@ -42,6 +61,21 @@ def test_split_depends_on_the_seed_and_needs_three():
 def test_resampling_averages_over_area():
     slices = torch.arange(16).view(1, 4, 4)
     assert resample(slices, 2).tolist() == [[[2.5, 4.5], [10.5, 12.5]]]
+    # a fourth of the side, where interpolation would pass over most pixels
+    slices = np.random.default_rng(0).integers(-1000, 400, (2, 12, 12))
+    expected = slices.reshape(2, 3, 4, 3, 4).mean((2, 4))
+    np.testing.assert_allclose(resample(torch.from_numpy(slices), 3), expected, rtol=1e-5)
+
+
+def test_a_pixel_keeps_its_share_of_lung_and_its_rounded_hu():
+    block = np.array([[3, 3], [3, 2]], np.int16)
+    hu = np.block([[block, -block], [0 * block, 4 * block]])[None]  # means 2.75, -2.75, 0, 11
+    mask = np.zeros((1, 4, 4), np.uint8)
+    mask[0, :2, :2], mask[0, 3, 3] = [[1, 1], [1, 0]], 1
+    dataset = SliceDataset({"a": (hu, mask)}, ["a"], 2, (-100, 100))
+    assert dataset.hu.tolist() == [[[3, -3], [0, 11]]]
+    truth = dataset[0][1][0]
+    assert truth.flatten().tolist() == pytest.approx([3 / 4, 0, 0, 1 / 4], abs=0.5 / 255)
 
 
 def test_window_maps_its_ends_to_0_and_1():
@@ -94,3 +128,18 @@ def test_shuffling_is_decided_by_the_seed():
 
     assert order(3) == order(3)
     assert sorted(order(3)) == sorted(order(4)) and order(3) != order(4)
+
+
+def test_the_last_batch_may_be_of_one_slice():
+    sampler = EpochBatches(11, 5, shuffle=False, seed=0)
+    assert list(sampler) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10]] and len(sampler) == 3
+
+
+def test_every_epoch_has_an_order_of_its_own_that_can_be_repeated():
+    def order(epoch):
+        sampler = EpochBatches(40, 8, shuffle=True, seed=1)
+        sampler.epoch = epoch
+        return [*itertools.chain(*sampler)]
+
+    assert order(1) == order(1) != order(2)
+    assert sorted(order(1)) == sorted(order(2)) == list(range(40))
