@@ -1,5 +1,6 @@
 """Restart: killed for real, and from checkpoints that are missing, foreign or damaged."""
 
+import itertools
 import json
 
 import pytest
@@ -74,6 +75,37 @@ def test_a_checkpoint_that_lies_is_refused(trained, tmp_path, part):
         tensors[part.replace(".0.", ".99.")] = tensors.pop(part)[:0]
     save_file(tensors, file, metadata=facts)
     with pytest.raises(InputError, match=r"c\.safetensors is no checkpoint of this run"):
-        checkpoint.restore_checkpoint(
-            file, "this run", Trainer(build_unet(SETTINGS), SETTINGS, *sets())
-        )
+        checkpoint.restore(file, "this run", Trainer(SETTINGS, *sets()))
+
+
+def chance_of_epochs(trainer, count, monkeypatch):
+    """What the next epochs leave to chance: random numbers, and the order of the slices."""
+    drawn = []
+
+    def learn(_model, loader, *_others):
+        drawn.append((torch.rand(4).tolist(), [*itertools.chain(*loader.batch_sampler)]))
+        return {"loss": 1.0}
+
+    monkeypatch.setattr("utils.trainer.learn", learn)
+    monkeypatch.setattr("utils.trainer.measure", lambda *_: {"loss": 1.0})
+    for _ in range(count):
+        trainer.run_epoch()
+    return drawn
+
+
+def test_each_epoch_has_a_chance_of_its_own_that_a_restart_repeats(monkeypatch):
+    unbroken = chance_of_epochs(Trainer(SETTINGS, *sets()), 3, monkeypatch)
+    for draws in zip(*unbroken, strict=True):  # dropout and augmentation; order
+        assert all(one != other for one, other in itertools.combinations(draws, 2))
+    restarted = Trainer(SETTINGS, *sets())
+    restarted.history = [{"epoch": 1, "validation_loss": 1.0}]
+    torch.rand(5)  # chance that something else takes
+    assert chance_of_epochs(restarted, 2, monkeypatch) == unbroken[1:]
+
+
+def test_processes_differ_in_dropout_and_share_one_order(monkeypatch):
+    alone = chance_of_epochs(Trainer(SETTINGS, *sets()), 1, monkeypatch)[0]
+    second = Trainer(SETTINGS, *sets())
+    monkeypatch.setattr("utils.trainer.world", lambda: (1, 2))
+    theirs = chance_of_epochs(second, 1, monkeypatch)[0]
+    assert theirs[0] != alone[0] and theirs[1] == alone[1]
