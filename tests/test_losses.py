@@ -64,6 +64,12 @@ def test_dsc_threshold_forgives_little_on_an_empty_truth(predicted, threshold, e
     assert score.item() == pytest.approx(expected, abs=1e-5)
 
 
+def test_dsc_threshold_is_a_sum_of_probabilities():
+    p = torch.full((1, 1, 2, 4), 0.5)  # Σ p = 4, Σ p² = 2
+    scores = [soft_dice(p, 0 * p, threshold).item() for threshold in (3.9, 4.1)]
+    assert scores == pytest.approx([0, 1], abs=1e-5)
+
+
 def test_dsc_threshold_says_nothing_where_there_is_lung():
     p, y = maps(1.0, 0.0, 0.0), maps(0.0, 0.0, 1.0)
     assert soft_dice(p, y, dsc_threshold=100).item() == pytest.approx(0, abs=1e-5)
@@ -88,6 +94,17 @@ def test_half_precision_keeps_the_sums(dtype):
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_widened_before_anything_is_computed(dtype):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 32, 32, generator=generator).to(dtype)
+    labels = torch.randint(3, (2, 1, 32, 32), generator=generator)
+    for loss in (LabelLoss(0.5), LabelLoss(0.5, two_sided=True)):
+        assert loss(logits, labels) == loss(logits.float(), labels)
+    for loss in (CombinedLoss(0.5, 9), AdaptiveLoss(0.5)):
+        assert loss(logits[:, :1], labels > 0) == loss(logits[:, :1].float(), labels > 0)
+
+
 def test_loss_has_the_right_gradient():
     torch.manual_seed(0)
     logits = torch.randn(2, 1, 3, 3, dtype=torch.float64, requires_grad=True)
@@ -104,6 +121,7 @@ def test_loss_has_the_right_gradient():
 def test_threshold_scales_with_area():
     assert scaled_threshold(1310, 512, 512) == 1310
     assert scaled_threshold(1310, 256, 256) == pytest.approx(327.5)
+    assert scaled_threshold(1310, 512, 256) == scaled_threshold(1310, 256, 512) == 655
 
 
 class TestAdaptiveLoss:
@@ -193,5 +211,8 @@ def test_the_loss_that_settings_name():
     assert (type(found), found.beta, found.dsc_threshold) == (CombinedLoss, 0.3, 327.5)
     found = loss_from_settings(Settings(classes=3, loss="two_sided"))
     assert type(found) is LabelLoss and found.two_sided
+    found = from_settings(Settings(classes=3, beta=0.3, image_size=256, dsc_threshold=1310))
+    assert (type(found), found.beta, found.dsc_threshold) == (LabelLoss, 0.3, 327.5)
+    assert not found.two_sided
     with pytest.raises(InputError, match="no loss 'two_sided' for classes = 1"):
         loss_from_settings(Settings(loss="two_sided"))
