@@ -93,3 +93,41 @@ def test_gradients_are_clipped():
     learn(model, batches(data, 4), losses.loss_from_settings(settings), optimiser, settings)
     step = torch.nn.utils.parameters_to_vector(model.parameters()) - before
     assert step.norm().item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_even_odds_are_background_and_shares_are_rounded():
+    logits = torch.tensor([-1.0, 0.0, 0.5, 2.0]).view(1, 1, 1, 4)
+    assert predicted_labels(logits).flatten().tolist() == [0, 0, 1, 1]
+    shares = torch.tensor([0.0, 0.4, 0.6, 1.0]).view(1, 1, 1, 4)
+    found = means([batch_sums(torch.tensor(0.0), logits, shares)])
+    assert (found["accuracy"], found["dsc"]) == (1, 1)
+
+
+def test_measuring_judges_each_slice_alone_and_changes_nothing():
+    model, data, loss = build_unet(TINY).train(), Labelled(10, 2), losses.from_settings(TINY)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    alone = measure(model, batches(data, 1), loss)
+    model.train()
+    assert measure(model, batches(data, 4), loss) == pytest.approx(alone, rel=1e-3)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_truths_move_with_their_images_and_every_step_is_told():
+    """A network that returns its image, which is its truth too: flipped alike, no loss."""
+    data, steps, seen = Labelled(10, 2), [], []
+    data.images = data.truths = data.truths.float()
+    mirror = torch.nn.Conv2d(1, 1, 1)
+    torch.nn.init.ones_(mirror.weight)
+    torch.nn.init.zeros_(mirror.bias)
+
+    def loss(logits, truths):
+        seen.append(truths)
+        return (logits - truths).abs().mean()
+
+    settings = Settings(**{**TINY.__dict__, "flip_columns": True})
+    optimiser = torch.optim.SGD(mirror.parameters(), 0.0)
+    torch.manual_seed(0)
+    found = learn(mirror, batches(data, 4), loss, optimiser, settings, lambda: steps.append(1))
+    assert found["loss"] < 1e-5 and len(steps) == 3  # batches of 4, 4 and 2
+    moved = (torch.cat(seen) != data.truths).flatten(1).any(1)
+    assert 0 < moved.sum() < 10
