@@ -6,8 +6,15 @@ import pytest
 import torch
 from torchmetrics.functional import classification as peer
 
-from utils.evaluation.tables import patient_metrics, ranked_slice, slice_metrics
-from utils.overlap import dsc, pixel_scores
+from utils.evaluation import (
+    dsc,
+    patient_metrics,
+    pixel_scores,
+    ranked_slice,
+    report_numbers,
+    slice_metrics,
+)
+from utils.settings import Settings
 
 
 def masks(*counts, size=32):
@@ -139,3 +146,41 @@ def test_a_missed_patient_scores_nothing():
     patients = patient_metrics(table_of(masks(0, 0), masks(9, 0)))
     row = patients.iloc[0]
     assert [row[name] for name in ("dsc_3d", "iou", "precision", "recall")] == [0, 0, 0, 0]
+
+
+def test_one_invented_pixel_makes_a_slice_hallucinated():
+    row = patient_metrics(table_of(masks(1, 9, 10, 0, 9), masks(0, 0, 0, 0, 9))).iloc[0]
+    assert (row["lung_free_slices"], row["hallucinated_slices"]) == (4, 3)
+    assert row["hallucinated_px"] == 20
+    assert row["accuracy"] == pytest.approx(1 - (1 + 9 + 10) / 1024 / 5)
+
+
+def test_report_numbers_by_hand(empty_dataset):
+    """Two test patients of two and three slices beside a perfect one of training."""
+    slices = pd.concat(
+        [
+            table_of(masks(10, 3), masks(30, 0), case="a"),  # DSC 0.5, 3 px invented
+            table_of(masks(0, 20, 20), masks(20, 20, 20), case="b"),  # DSC 0, 1, 1
+            table_of(masks(9), masks(9), case="c", split="train"),
+        ]
+    )
+    history = pd.DataFrame(
+        {"epoch": [1, 2, 3], "train_loss": [3, 2, 1], "validation_loss": [3, 1, 2]}
+    )
+    numbers = report_numbers(slices, patient_metrics(slices), history, Settings(), empty_dataset)
+    assert (numbers["dataset"], numbers["patients"], numbers["slices"]) == ("mini", 3, 6)
+    assert numbers["training"] == {"epochs": 3, "best_epoch": 2}
+    assert numbers["train"]["dsc_3d"] == {"mean": 1, "least": 1, "most": 1}
+    test = numbers["test"]
+    assert (test["patients"], test["slices"], test["lung_free_slices"]) == (2, 5, 1)
+    assert (test["hallucinated_slices"], test["hallucinated_px"]) == (1, 3)
+    assert test["accuracy"] == pytest.approx(1 - (20 + 3 + 20) / 1024 / 5)
+    # every slice with lung weighs the same: not the mean of the patients' 0.5 and 2/3
+    assert test["dsc_lung_slices"] == pytest.approx((0.5 + 0 + 1 + 1) / 4)
+    assert test["worst_lung_slice"] == 0
+    # 1310 px are 5.1 px here: the 3 px count as none; 20 px are 0.08 px
+    assert test["dsc_1310"] == pytest.approx((0.5 + 1 + 0 + 1 + 1) / 5)
+    assert test["dsc_20"] == pytest.approx((0.5 + 0 + 0 + 1 + 1) / 5)
+    first, second = 2 * 10 / (13 + 30), 2 * 40 / (40 + 60)
+    expected = {"mean": (first + second) / 2, "least": first, "most": second}
+    assert test["dsc_3d"] == pytest.approx(expected)
