@@ -175,3 +175,73 @@ def test_the_baseline_finds_the_lungs_and_nothing_else(chest):
 def test_the_baseline_finds_no_lung_where_there_is_none():
     assert not threshold_lungs(np.full((4, 40, 40), -1000, np.int16), SPACING).any()
     assert not threshold_lungs(np.full((4, 40, 40), 40, np.int16), SPACING).any()
+
+
+@pytest.mark.parametrize(("slices", "expected"), [(4, True), (2, False)])
+def test_a_windpipe_is_at_least_15_mm_long(chest, slices, expected):
+    hu, _, windpipe = chest
+    hu = hu.copy()
+    hu[windpipe & (SHAPE[0] - slices > Z)] = 40
+    assert airway(hu, SPACING).any() == expected
+
+
+def test_a_windpipe_is_followed_to_the_last_slice(chest):
+    hu, _, _ = chest
+    neck = np.where(cylinder(60, 80, 5, 5), -1000, np.where(hu == -1000, -1000, 40))
+    assert airway(neck.astype(np.int16), SPACING)[cylinder(60, 80, 5, 5)].all()
+
+
+POOLS = {
+    "far to the right": lambda: cylinder(60, 40, 5, 5),
+    "far to the left": lambda: cylinder(60, 120, 5, 5),
+    "broad": lambda: cylinder(60, 80, 3, 12),
+    "tall": lambda: cylinder(60, 80, 12, 3),
+    "a ring": lambda: cylinder(60, 80, 8, 8) & ~cylinder(60, 80, 6, 6),
+    "narrow": lambda: cylinder(60, 80, 1.6, 1.6),
+    "wide": lambda: cylinder(60, 80, 10, 10),
+}
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_other_gas_is_no_windpipe(pool):
+    hu = np.full(SHAPE, -1000, np.int16)
+    hu[cylinder(60, 80, 45, 70)] = 40
+    hu[POOLS[pool]()] = -1000
+    assert not airway(hu, SPACING).any()
+
+
+@pytest.mark.parametrize(("top", "kept"), [(99, False), (90, True)])
+def test_a_piece_stays_when_more_than_half_of_it_is_inside(chest, top, kept):
+    """Of 20 rows from `top` on, those below 105 lie in the body: 6 or 15."""
+    piece = np.zeros(SHAPE, bool)
+    piece[10:20, top : top + 20, 79:82] = True
+    assert np.array_equal(without_outside(piece, chest[0], SPACING), piece & kept)
+
+
+def test_a_hole_is_filled_up_to_the_bound_and_not_beyond():
+    solid = np.zeros((1, 40, 40), bool)
+    solid[0, 5:35, 5:35] = True
+    mask = solid.copy()
+    mask[0, 10:16, 10:16] = False  # 144 mm² of 150
+    mask[0, 20:25, 20:28] = False  # 160 mm²
+    filled = fill_small_holes(mask, SPACING)
+    assert filled[0, 10:16, 10:16].all() and not filled[0, 20:25, 20:28].any()
+    assert np.array_equal(fill_small_holes(mask, SPACING, 160.0), solid)
+    assert np.array_equal(fill_small_holes(mask, SPACING, 143.0), mask)
+
+
+def test_a_corner_joins_lung_and_does_not_open_a_hole():
+    mask = np.zeros((1, 40, 40), bool)
+    mask[0, 5:35, 5:35] = True
+    mask[0, 5, 5] = mask[0, 6, 6] = False
+    filled = fill_small_holes(mask, SPACING)
+    assert filled[0, 6, 6] and filled.sum() == mask.sum() + 1
+    steps = np.zeros((1, 40, 40), bool)
+    steps[0, 5:8, 5:8] = steps[0, 8:11, 8:11] = True  # 36 mm² each
+    assert np.array_equal(without_slivers(steps, SPACING), steps)
+
+
+def test_what_surrounds_a_speck_is_no_hole_however_small_the_speck():
+    speck = np.zeros((3, 40, 40), bool)
+    speck[1, 20, 20] = True
+    assert np.array_equal(fill_small_holes(speck, SPACING), speck)
