@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from utils.anatomy.body import AIR, body_in_air
+from utils.body import AIR, alone, body_mask
 from utils.dataset import SliceDataset
 
 
@@ -45,3 +45,23 @@ def test_the_data_set_takes_it_as_an_option(scan):
     plain, bare = (SliceDataset(pairs, ["a"], 128, (-1000, 400), only) for only in (False, True))
     assert plain[0][0][0][couch[0]].min() > 0.7 and bare[0][0][0][couch[0]].max() == 0
     assert (plain[0][1] == bare[0][1]).all()
+
+
+def test_two_sides_of_the_body_do_not_surround():
+    """Between chest and raised arm, in the corner of an L, there is air."""
+    hu = np.full((3, 128, 128), -990, np.int16)
+    hu[:, 20:100, 20:60] = hu[:, 70:100, 20:110] = 40
+    left = alone(hu)
+    assert (left[:, 20:70, 60:110] == AIR).all() and (left[hu == 40] == 40).mean() > 0.99
+
+
+def test_a_couch_that_touches_the_skin_is_parted_from_the_body(scan):
+    hu, _, _, couch = scan
+    hu[:, 90:100, 62:65] = 40  # 8 mm wide
+    assert (alone(hu)[couch] == AIR).all()
+
+
+def test_lungs_that_the_scan_cuts_off_belong_to_the_body(scan):
+    hu, body, lung, _ = scan
+    found = body_mask(hu, (5.0, 2.7, 2.7))
+    assert found[lung].all() and (found != body).mean() < 0.01
