@@ -99,3 +99,34 @@ def test_bounding_box_by_hand():
     mask[2, 1:3, 6] = True
     assert bounding_box(mask) == (slice(1, 4), slice(0, 4), slice(5, 8))
     assert mask[bounding_box(mask, margin=0)].all()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_nearer_lung_is_the_nearer_in_millimetres(axis):
+    """21 voxels, most along an axis of 6 mm, are farther than 24 along one of 2 mm."""
+    mask, spacing = np.zeros((40, 40, 120), np.uint8), [2.0, 2.0, 2.0]
+    spacing[axis] = 6.0
+    along = np.moveaxis(mask, axis, 0)  # a view
+    along[:15, :, 10:40] = along[:, :, 80:110] = 1
+    along[28:31, 18:21, 55:57] = 1  # (14 · 6, 16 · 2) mm from the right, 24 · 2 mm from the left
+    labels = np.moveaxis(split_lungs(mask, spacing), axis, 0)
+    assert (labels[28:31, 18:21, 55:57] == LEFT).all()
+    assert (labels[:15, :, 10:40] == RIGHT).all() and (labels[:, :, 80:110] == LEFT).all()
+
+
+def test_a_bridge_at_the_end_of_the_scan_is_eroded_in_millimetres():
+    """48 thin slices are 24 mm, less than the lungs' 60 mm though more voxels than their 30."""
+    mask = np.zeros((120, 40, 100), np.uint8)
+    mask[:, 5:35, 5:35] = mask[:, 5:35, 65:95] = mask[:48, 5:35, 35:65] = 1
+    labels = split_lungs(mask, (0.5, 2.0, 2.0))
+    assert (labels[:, 5:35, 5:35] == RIGHT).all() and (labels[:, 5:35, 65:95] == LEFT).all()
+
+
+@pytest.mark.parametrize(("width", "label"), [(6, LEFT), (3, RIGHT)])
+def test_a_collapsed_lung_is_a_lung_from_a_twentieth_on(width, label):
+    mask = np.zeros((20, 30, 100), np.uint8)
+    mask[:, :20, 10:20] = 1
+    mask[:10, :5, 70 : 70 + width] = 1  # 7.0 % or 3.6 % of all
+    labels = split_lungs(mask, SPACING)
+    assert (labels[:, :20, 10:20] == RIGHT).all()
+    assert (labels[:10, :5, 70 : 70 + width] == label).all()
