@@ -66,6 +66,8 @@ def test_a_missing_lung_is_doubted(chest):
     scan, labels = chest
     one = np.where(labels == 1, 0, labels).astype(np.uint8)
     assert only_sentence(scan, one).startswith("The right lung measures 0.00 litres against 2.3")
+    one = np.where(labels == 2, 0, labels).astype(np.uint8)
+    assert only_sentence(scan, one).startswith("The left lung measures 0.00 litres against 2.6")
 
 
 def test_lungs_that_leave_the_scan_are_doubted(chest):
@@ -81,3 +83,20 @@ def test_too_little_lung_is_doubted(chest):
     labels = labels.copy()
     labels[14:] = 0
     assert only_sentence(scan, labels).startswith("The lungs measure 0.49 litres; expected 1 to 9")
+
+
+def test_pixels_need_not_be_square(chest):
+    """900 columns of 0.4 mm are as wide as 300 of 1.2 mm."""
+    hu, labels = (np.repeat(array, 3, axis=2) for array in (chest[0].hu, chest[1]))
+    assert doubts(volume_of(hu, (5.0, 1.2, 0.4)), labels) == []
+
+
+@pytest.mark.parametrize(("dense", "doubted"), [(0.45, False), (0.55, True)])
+def test_half_of_the_lungs_may_be_dense(chest, dense, doubted):
+    scan, labels = chest
+    hu = scan.hu.copy()
+    hu[(labels > 0) & (np.random.default_rng(0).random(hu.shape) < dense)] = 40
+    sentences = doubts(dataclasses.replace(scan, hu=hu), labels)
+    assert [s.split(";")[0] for s in sentences] == doubted * [
+        "The median inside the lungs is 40 HU"
+    ]

@@ -14,12 +14,14 @@ from utils.evaluation.calibration import (
 )
 from utils.inference import slice_probabilities
 from utils.settings import Settings
+from utils.unet import UNet
 
 SETTINGS = Settings(image_size=16, window=(-1000.0, 0.0))
 
 
 def test_reliability_by_hand():
     curve = reliability(np.array([[0.1, 0.3], [0.9, 1.0]]), np.array([[0, 1], [1, 0]]), bins=2)
+    assert curve["low"].tolist() == [0, 0.5] and curve["high"].tolist() == [0.5, 1]
     assert curve["pixels"].tolist() == [2, 2]
     assert curve["confidence"].tolist() == pytest.approx([0.2, 0.95])
     assert curve["frequency"].tolist() == [0.5, 0.5]
@@ -85,3 +87,16 @@ def test_doubt_can_be_repeated_and_leaves_the_model_as_it_was():
 def test_a_model_without_dropout_has_no_doubt_to_show():
     with pytest.raises(InputError, match="no dropout"):
         dropout_uncertainty(nn.Conv2d(1, 1, 1), np.zeros((1, 16, 16), np.int16), SETTINGS)
+    with pytest.raises(InputError, match="no dropout"):
+        dropout_uncertainty(
+            UNet(width=2, levels=2, dropout=0), np.zeros((1, 16, 16), np.int16), SETTINGS
+        )
+
+
+def test_dropout_alone_is_switched_on():
+    """Batch normalisation must not learn from the slices that it is asked about."""
+    model = UNet(width=2, levels=2, dropout=0.5)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    hu = np.random.default_rng(0).integers(-1000, 0, (3, 16, 16)).astype(np.int16)
+    assert dropout_uncertainty(model, hu, SETTINGS, passes=2)[1].max() > 0
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from utils.evaluation.intervals import (
+from utils.statistics import (
     bootstrap_interval,
+    interval_text,
     nested_intervals,
     paired_gain,
     with_interval,
@@ -18,6 +19,9 @@ def test_agrees_with_the_normal_interval_on_many_patients():
     half = 1.96 * values.std() / 20
     assert mean == pytest.approx(values.mean())
     assert (low, high) == pytest.approx((mean - half, mean + half), abs=0.0006)
+    middle = bootstrap_interval(values, level=0.5)[1:]
+    half = 0.6745 * values.std() / 20
+    assert middle == pytest.approx((mean - half, mean + half), abs=0.0003)
 
 
 def test_two_patients_by_hand():
@@ -39,11 +43,13 @@ def test_undefined_patients_are_left_out():
 def test_a_gain_that_all_patients_share_is_certain():
     before = np.array([0.60, 0.80, 0.95])
     assert paired_gain(before, before + 0.01) == pytest.approx((0.01, 0.01, 0.01))
+    assert paired_gain(before, before - 0.01) == pytest.approx((-0.01, -0.01, -0.01))
 
 
 def test_intervals_are_printed_with_their_mean():
     assert with_interval([0.8, 0.9], digits=2) == "0.85 (0.80 to 0.90)"
     assert with_interval([np.nan]) == "undefined"
+    assert interval_text((0.01, -0.02, 0.03), digits=2, sign="+") == "+0.01 (-0.02 to +0.03)"
 
 
 def test_nested_intervals_hold_each_group():
