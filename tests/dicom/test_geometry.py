@@ -27,7 +27,8 @@ def test_mixed_orientations_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "orientation", [[1, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0], [2, 0, 0, 0, 1, 0]]
+    "orientation",
+    [[1, 0, 0, 1, 0, 0], [1, 0, 0, -0.6, 0.8, 0], [0, 0, 0, 0, 0, 0], [2, 0, 0, 0, 1, 0]],
 )
 def test_impossible_orientation_is_refused(tmp_path, orientation):
     write_series(tmp_path, edit=lambda ds, k: setattr(ds, "ImageOrientationPatient", orientation))
@@ -115,6 +116,17 @@ def test_gantry_tilt_is_refused_with_its_angle(tmp_path, degrees):
 
     write_series(tmp_path, edit=edit)
     assert f"gantry tilt of {abs(degrees)}.0°" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(("count", "sideways"), [(41, 0.0157), (2, 0.05)])
+def test_a_tilt_too_small_to_matter_is_no_tilt(tmp_path, count, sideways):
+    """0.3° over 120 mm; or 1°, which over a single step of 3 mm is 0.05 mm."""
+
+    def edit(dataset, k):
+        dataset.ImagePositionPatient = [f"{-20 + sideways * k:.6g}", -30, 3 * k]
+
+    write_series(tmp_path, count, edit=edit)
+    assert len(read_series(tmp_path).hu) == count
 
 
 @pytest.mark.parametrize("spacing", [[0, 0.5], [0.7, -1], None])

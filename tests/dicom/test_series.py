@@ -43,6 +43,14 @@ def test_two_patients_are_refused(tmp_path):
     assert "2 patients" in refusal(tmp_path, series_uid=SERIES)
 
 
+def test_patients_without_ids_are_told_by_their_names(tmp_path):
+    def edit(dataset, k):
+        dataset.PatientID, dataset.PatientName = "", f"Someone^{'Else' * (k == 4)}"
+
+    write_series(tmp_path, edit=edit)
+    assert "2 patients" in refusal(tmp_path)
+
+
 def test_copy_of_a_slice_is_skipped(tmp_path):
     paths = write_series(tmp_path)
     shutil.copy(paths[2], tmp_path / "copy.dcm")
@@ -61,6 +69,19 @@ def test_two_different_slices_at_one_position_are_refused(tmp_path):
     assert "1-003.dcm and other.dcm lie at one position (-94 mm) but differ" in message
 
 
+def test_equal_pixels_beside_one_another_are_no_copies(tmp_path):
+    write_series(tmp_path)
+    beside = ct_slice(2)
+    beside.ImagePositionPatient = [20, -30, -94]
+    save(beside, tmp_path / "beside.dcm")
+    assert "1-003.dcm and beside.dcm lie at one position" in refusal(tmp_path)
+
+
+def test_thin_slices_are_no_copies(tmp_path):
+    write_series(tmp_path, spacing=0.4)
+    assert_whole(read_series(tmp_path))
+
+
 def test_one_instance_uid_at_two_positions_is_refused(tmp_path):
     write_series(tmp_path, edit=lambda ds, k: setattr(ds, "SOPInstanceUID", f"{ROOT}.3.1"))
     assert "have the same SOPInstanceUID but lie at different positions" in refusal(tmp_path)
@@ -77,6 +98,11 @@ def test_ct_in_other_units_is_refused(tmp_path):
     assert "1-001.dcm is in Z_EFF, expected Hounsfield units" in refusal(tmp_path)
 
 
+def test_an_unspecified_unit_is_taken_for_hounsfield(tmp_path):
+    write_series(tmp_path, edit=lambda ds, k: setattr(ds, "RescaleType", "US"))
+    assert_whole(read_series(tmp_path))
+
+
 def test_frames_of_reference_must_agree(tmp_path):
     write_series(tmp_path, edit=lambda ds, k: k == 3 and setattr(ds, "FrameOfReferenceUID", "1.9"))
     assert "different FrameOfReferenceUIDs" in refusal(tmp_path)
@@ -88,7 +114,8 @@ def test_varying_sizes_are_refused(tmp_path):
     assert "1-003.dcm has 6 x 8 pixels but 1-001.dcm 8 x 6" in message
 
 
-def test_varying_pixel_spacing_is_refused(tmp_path):
-    write_series(tmp_path, edit=lambda ds, k: k == 2 and setattr(ds, "PixelSpacing", [0.8, 0.5]))
+@pytest.mark.parametrize("spacing", [(0.8, 0.5), (0.7, 0.5), (0.75, 0.4)])
+def test_varying_pixel_spacing_is_refused(tmp_path, spacing):
+    write_series(tmp_path, edit=lambda ds, k: k == 2 and setattr(ds, "PixelSpacing", [*spacing]))
     message = refusal(tmp_path)
-    assert "1-003.dcm has PixelSpacing (0.8, 0.5) mm but 1-001.dcm (0.75, 0.5) mm" in message
+    assert f"1-003.dcm has PixelSpacing {spacing} mm but 1-001.dcm (0.75, 0.5) mm" in message

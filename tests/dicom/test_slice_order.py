@@ -33,6 +33,12 @@ def test_missing_slices_anywhere_are_refused(tmp_path, lost):
     assert "missing" in refusal(tmp_path)
 
 
+def test_of_two_gaps_the_wider_is_the_odd_one(tmp_path):
+    write_series(tmp_path, count=3, edit=moved([0, 3, 9]))
+    message = refusal(tmp_path)
+    assert "gap of 6 mm" in message and "spacing is 3 mm: 1 slice is missing" in message
+
+
 def test_without_slice_location_order_is_by_position(tmp_path):
     write_series(tmp_path, edit=lambda ds, k: ds.__delattr__("SliceLocation"))
     volume = read_series(tmp_path)
@@ -88,8 +94,9 @@ def test_one_slice_astray_is_refused(tmp_path):
     assert "1-003.dcm lies 5.0 mm sideways of the other slices" in refusal(tmp_path)
 
 
-def test_absurd_position_is_refused(tmp_path):
-    write_series(tmp_path, edit=moved([0, 3, 6, 9, 1e7]))
+@pytest.mark.parametrize("heights", [[0, 3, 6, 9, 1e7], [-1e7, 3, 6, 9, 12]])
+def test_absurd_position_is_refused(tmp_path, heights):
+    write_series(tmp_path, edit=moved(heights))
     assert "not a place in a scanner" in refusal(tmp_path)
 
 
