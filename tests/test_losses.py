@@ -211,7 +211,7 @@ def test_the_loss_that_settings_name():
     assert (type(found), found.beta, found.dsc_threshold) == (CombinedLoss, 0.3, 327.5)
     found = loss_from_settings(Settings(classes=3, loss="two_sided"))
     assert type(found) is LabelLoss and found.two_sided
-    found = from_settings(Settings(classes=3, beta=0.3, image_size=256, dsc_threshold=1310))
+    found = loss_from_settings(Settings(classes=3, beta=0.3, image_size=256, dsc_threshold=1310))
     assert (type(found), found.beta, found.dsc_threshold) == (LabelLoss, 0.3, 327.5)
     assert not found.two_sided
     with pytest.raises(InputError, match="no loss 'two_sided' for classes = 1"):

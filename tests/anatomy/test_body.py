@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from utils.body import AIR, alone, body_mask
+from utils.anatomy.body import AIR, body_in_air, body_mask
 from utils.dataset import SliceDataset
 
 
@@ -51,14 +51,14 @@ def test_two_sides_of_the_body_do_not_surround():
     """Between chest and raised arm, in the corner of an L, there is air."""
     hu = np.full((3, 128, 128), -990, np.int16)
     hu[:, 20:100, 20:60] = hu[:, 70:100, 20:110] = 40
-    left = alone(hu)
+    left = body_in_air(hu)
     assert (left[:, 20:70, 60:110] == AIR).all() and (left[hu == 40] == 40).mean() > 0.99
 
 
 def test_a_couch_that_touches_the_skin_is_parted_from_the_body(scan):
     hu, _, _, couch = scan
     hu[:, 90:100, 62:65] = 40  # 8 mm wide
-    assert (alone(hu)[couch] == AIR).all()
+    assert (body_in_air(hu)[couch] == AIR).all()
 
 
 def test_lungs_that_the_scan_cuts_off_belong_to_the_body(scan):

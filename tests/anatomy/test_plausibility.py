@@ -88,7 +88,7 @@ def test_too_little_lung_is_doubted(chest):
 def test_pixels_need_not_be_square(chest):
     """900 columns of 0.4 mm are as wide as 300 of 1.2 mm."""
     hu, labels = (np.repeat(array, 3, axis=2) for array in (chest[0].hu, chest[1]))
-    assert doubts(volume_of(hu, (5.0, 1.2, 0.4)), labels) == []
+    assert reasons_to_doubt(volume_of(hu, (5.0, 1.2, 0.4)), labels) == []
 
 
 @pytest.mark.parametrize(("dense", "doubted"), [(0.45, False), (0.55, True)])
@@ -96,7 +96,7 @@ def test_half_of_the_lungs_may_be_dense(chest, dense, doubted):
     scan, labels = chest
     hu = scan.hu.copy()
     hu[(labels > 0) & (np.random.default_rng(0).random(hu.shape) < dense)] = 40
-    sentences = doubts(dataclasses.replace(scan, hu=hu), labels)
+    sentences = reasons_to_doubt(dataclasses.replace(scan, hu=hu), labels)
     assert [s.split(";")[0] for s in sentences] == doubted * [
         "The median inside the lungs is 40 HU"
     ]

@@ -182,13 +182,13 @@ def test_a_windpipe_is_at_least_15_mm_long(chest, slices, expected):
     hu, _, windpipe = chest
     hu = hu.copy()
     hu[windpipe & (SHAPE[0] - slices > Z)] = 40
-    assert airway(hu, SPACING).any() == expected
+    assert airway_mask(hu, SPACING).any() == expected
 
 
 def test_a_windpipe_is_followed_to_the_last_slice(chest):
     hu, _, _ = chest
     neck = np.where(cylinder(60, 80, 5, 5), -1000, np.where(hu == -1000, -1000, 40))
-    assert airway(neck.astype(np.int16), SPACING)[cylinder(60, 80, 5, 5)].all()
+    assert airway_mask(neck.astype(np.int16), SPACING)[cylinder(60, 80, 5, 5)].all()
 
 
 POOLS = {
@@ -207,7 +207,7 @@ def test_other_gas_is_no_windpipe(pool):
     hu = np.full(SHAPE, -1000, np.int16)
     hu[cylinder(60, 80, 45, 70)] = 40
     hu[POOLS[pool]()] = -1000
-    assert not airway(hu, SPACING).any()
+    assert not airway_mask(hu, SPACING).any()
 
 
 @pytest.mark.parametrize(("top", "kept"), [(99, False), (90, True)])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from utils.statistics import (
+from utils.evaluation.intervals import (
     bootstrap_interval,
     interval_text,
     nested_intervals,

@@ -6,14 +6,8 @@ import pytest
 import torch
 from torchmetrics.functional import classification as peer
 
-from utils.evaluation import (
-    dsc,
-    patient_metrics,
-    pixel_scores,
-    ranked_slice,
-    report_numbers,
-    slice_metrics,
-)
+from utils.evaluation import patient_metrics, ranked_slice, report_numbers, slice_metrics
+from utils.overlap import dsc, pixel_scores
 from utils.settings import Settings
 
 
@@ -150,8 +144,8 @@ def test_a_missed_patient_scores_nothing():
 
 def test_one_invented_pixel_makes_a_slice_hallucinated():
     row = patient_metrics(table_of(masks(1, 9, 10, 0, 9), masks(0, 0, 0, 0, 9))).iloc[0]
-    assert (row["lung_free_slices"], row["hallucinated_slices"]) == (4, 3)
-    assert row["hallucinated_px"] == 20
+    assert (row["lung_free_slices"], row["false_positive_slices"]) == (4, 3)
+    assert row["lung_free_false_positive_px"] == 20
     assert row["accuracy"] == pytest.approx(1 - (1 + 9 + 10) / 1024 / 5)
 
 
@@ -173,7 +167,7 @@ def test_report_numbers_by_hand(empty_dataset):
     assert numbers["train"]["dsc_3d"] == {"mean": 1, "least": 1, "most": 1}
     test = numbers["test"]
     assert (test["patients"], test["slices"], test["lung_free_slices"]) == (2, 5, 1)
-    assert (test["hallucinated_slices"], test["hallucinated_px"]) == (1, 3)
+    assert (test["false_positive_slices"], test["lung_free_false_positive_px"]) == (1, 3)
     assert test["accuracy"] == pytest.approx(1 - (20 + 3 + 20) / 1024 / 5)
     # every slice with lung weighs the same: not the mean of the patients' 0.5 and 2/3
     assert test["dsc_lung_slices"] == pytest.approx((0.5 + 0 + 1 + 1) / 4)

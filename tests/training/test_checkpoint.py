@@ -15,6 +15,11 @@ from utils.training.loop import Trainer
 from utils.unet import build_unet
 
 
+def fresh_trainer():
+    """A trainer at its beginning."""
+    return Trainer(build_unet(SETTINGS), SETTINGS, *sets())
+
+
 def test_killed_at_random_moments_it_ends_as_an_unbroken_run(tmp_path):
     epochs = kill_and_compare(tmp_path, kills=5, seed=1)
     assert len(set(epochs)) > 1  # it was really cut in the middle
@@ -22,14 +27,14 @@ def test_killed_at_random_moments_it_ends_as_an_unbroken_run(tmp_path):
 
 @pytest.fixture(scope="module")
 def trained():
-    trainer = Trainer(build_unet(SETTINGS), SETTINGS, *sets())
+    trainer = fresh_trainer()
     trainer.run_epoch()
     return trainer
 
 
 def test_everything_comes_back(trained, tmp_path):
     checkpoint.save_checkpoint(tmp_path / "c.safetensors", "this run", trained)
-    other = Trainer(build_unet(SETTINGS), SETTINGS, *sets())
+    other = fresh_trainer()
     assert checkpoint.restore_checkpoint(tmp_path / "c.safetensors", "this run", other)
     assert other.history == trained.history
     for name, tensor in trained.model.state_dict().items():
@@ -56,7 +61,7 @@ def test_what_cannot_be_read_is_left_alone(trained, tmp_path, damage):
         )
     if damage in ("truncated", "empty"):
         file.write_bytes(file.read_bytes()[: 0 if damage == "empty" else -9])
-    fresh = Trainer(build_unet(SETTINGS), SETTINGS, *sets())
+    fresh = fresh_trainer()
     before = {name: tensor.clone() for name, tensor in fresh.model.state_dict().items()}
     assert not checkpoint.restore_checkpoint(file, "this run", fresh)
     assert not fresh.history
@@ -75,7 +80,7 @@ def test_a_checkpoint_that_lies_is_refused(trained, tmp_path, part):
         tensors[part.replace(".0.", ".99.")] = tensors.pop(part)[:0]
     save_file(tensors, file, metadata=facts)
     with pytest.raises(InputError, match=r"c\.safetensors is no checkpoint of this run"):
-        checkpoint.restore(file, "this run", Trainer(SETTINGS, *sets()))
+        checkpoint.restore_checkpoint(file, "this run", fresh_trainer())
 
 
 def chance_of_epochs(trainer, count, monkeypatch):
@@ -86,26 +91,26 @@ def chance_of_epochs(trainer, count, monkeypatch):
         drawn.append((torch.rand(4).tolist(), [*itertools.chain(*loader.batch_sampler)]))
         return {"loss": 1.0}
 
-    monkeypatch.setattr("utils.trainer.learn", learn)
-    monkeypatch.setattr("utils.trainer.measure", lambda *_: {"loss": 1.0})
+    monkeypatch.setattr("utils.training.loop.learn", learn)
+    monkeypatch.setattr("utils.training.loop.measure", lambda *_: {"loss": 1.0})
     for _ in range(count):
         trainer.run_epoch()
     return drawn
 
 
 def test_each_epoch_has_a_chance_of_its_own_that_a_restart_repeats(monkeypatch):
-    unbroken = chance_of_epochs(Trainer(SETTINGS, *sets()), 3, monkeypatch)
+    unbroken = chance_of_epochs(fresh_trainer(), 3, monkeypatch)
     for draws in zip(*unbroken, strict=True):  # dropout and augmentation; order
         assert all(one != other for one, other in itertools.combinations(draws, 2))
-    restarted = Trainer(SETTINGS, *sets())
+    restarted = fresh_trainer()
     restarted.history = [{"epoch": 1, "validation_loss": 1.0}]
     torch.rand(5)  # chance that something else takes
     assert chance_of_epochs(restarted, 2, monkeypatch) == unbroken[1:]
 
 
 def test_processes_differ_in_dropout_and_share_one_order(monkeypatch):
-    alone = chance_of_epochs(Trainer(SETTINGS, *sets()), 1, monkeypatch)[0]
-    second = Trainer(SETTINGS, *sets())
-    monkeypatch.setattr("utils.trainer.world", lambda: (1, 2))
+    alone = chance_of_epochs(fresh_trainer(), 1, monkeypatch)[0]
+    second = fresh_trainer()
+    monkeypatch.setattr("utils.training.loop.rank_and_count", lambda: (1, 2))
     theirs = chance_of_epochs(second, 1, monkeypatch)[0]
     assert theirs[0] != alone[0] and theirs[1] == alone[1]

@@ -99,16 +99,16 @@ def test_even_odds_are_background_and_shares_are_rounded():
     logits = torch.tensor([-1.0, 0.0, 0.5, 2.0]).view(1, 1, 1, 4)
     assert predicted_labels(logits).flatten().tolist() == [0, 0, 1, 1]
     shares = torch.tensor([0.0, 0.4, 0.6, 1.0]).view(1, 1, 1, 4)
-    found = means([batch_sums(torch.tensor(0.0), logits, shares)])
+    found = epoch_means([batch_sums(torch.tensor(0.0), logits, shares)])
     assert (found["accuracy"], found["dsc"]) == (1, 1)
 
 
 def test_measuring_judges_each_slice_alone_and_changes_nothing():
-    model, data, loss = build_unet(TINY).train(), Labelled(10, 2), losses.from_settings(TINY)
+    model, data, loss = build_unet(TINY).train(), Labelled(10, 2), losses.loss_from_settings(TINY)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     alone = measure(model, batches(data, 1), loss)
     model.train()
-    assert measure(model, batches(data, 4), loss) == pytest.approx(alone, rel=1e-3)
+    assert measure(model, batches(data, 4), loss) == pytest.approx(alone, rel=1e-2)  # bfloat16
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 

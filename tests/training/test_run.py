@@ -14,7 +14,10 @@ from utils.errors import InputError
 from utils.losses import CombinedLoss
 from utils.overlap import dsc
 from utils.settings import Settings
-from utils.trainer import Trainer, best_epoch, blindness, has_stalled, stop_if_diverged
+from utils.training import run as training
+from utils.training.epoch import measure
+from utils.training.loop import Trainer, best_epoch, blindness, has_stalled, stop_if_diverged
+from utils.training.weights import begin_with
 from utils.unet import build_unet
 
 SPLIT = Split(("Case_000",), ("Case_001",), ("Case_002",))
@@ -223,9 +226,9 @@ def test_early_stopping_looks_at_validation(sets, tmp_path):
 
 def test_a_plateau_is_one_of_validation(sets, monkeypatch):
     falling = iter((0.9, 0.8, 0.7, 0.6))
-    monkeypatch.setattr("utils.trainer.learn", lambda *_: {"loss": next(falling)})
-    monkeypatch.setattr("utils.trainer.measure", lambda *_: {"loss": 0.5})
-    trainer = Trainer(replace(TINY, schedule="plateau", patience=1), *sets)
+    monkeypatch.setattr("utils.training.loop.learn", lambda *_: {"loss": next(falling)})
+    monkeypatch.setattr("utils.training.loop.measure", lambda *_: {"loss": 0.5})
+    trainer = Trainer(build_unet(TINY), replace(TINY, schedule="plateau", patience=1), *sets)
     for _ in range(4):
         trainer.run_epoch()
     assert [row["learning_rate"] for row in trainer.history] == [0.01, 0.01, 0.01, 0.001]
