@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from dicom_factory import set_pixels, write_series
 
-from utils.alignment.placement import lung_contrast
+from utils.alignment.__main__ import main
+from utils.alignment.placement import best_placements
 from utils.alignment.verdict import (
     check_case,
     check_cases,
     correct_mask,
-    main,
     require_aligned,
     write_verdicts,
 )
@@ -22,10 +22,10 @@ def test_contrast_by_hand():
     mask = np.zeros((1, 20, 20), np.uint8)
     mask[0, 8:12, 8:12] = 1
     hu[0, 8:12, 8:10] = -800  # half of the mask is lung, none of the rind
-    assert lung_contrast(hu, mask) == 0.5
+    assert best_placements(hu, mask)[0] == 0.5
     hu[:] = -1000  # open air inside and around
-    assert lung_contrast(hu, mask) == 0
-    assert np.isnan(lung_contrast(hu, mask * 0))
+    assert best_placements(hu, mask)[0] == 0
+    assert np.isnan(best_placements(hu, mask * 0)[0])
 
 
 @pytest.fixture(scope="module")

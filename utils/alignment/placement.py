@@ -21,7 +21,7 @@ class Placement:
 
     orientation : (transpose rows and columns?, flip slices?, flip rows?, flip columns?), in
     that order, about the middle of the volume. shift : voxels along (slices, rows, columns),
-    applied last. contrast : see `lung_contrast`.
+    applied last. contrast : see `best_placements`.
     """
 
     orientation: tuple[bool, bool, bool, bool]
@@ -29,27 +29,19 @@ class Placement:
     contrast: float
 
 
-def lung_contrast(hu, mask):
-    """How much more lung-like is the tissue under a mask than the rind around it? -1 to 1.
+def best_placements(hu, mask):
+    """Contrast of a mask as given, and its best placement in each orientation, best first.
 
         contrast = share of lung-like voxels under the mask
                  - share of lung-like voxels in a rind of 3 pixels around it, slice by slice
 
-    A lung is airy and has a chest wall around it, so an aligned mask scores high. A mask over
-    muscle scores low for its inside, a mask over the air of the room for its rind.
+    from -1 to 1. A lung is airy and has a chest wall around it, so an aligned mask scores high. A
+    mask over muscle scores low for its inside, a mask over the air of the room for its rind.
 
-    hu : int16 [slices, rows, cols]. mask : uint8 0/1, same shape. NaN when the mask is empty.
-    """
-    points = _mask_and_rind(mask, most=mask.size)
-    return _contrast(_lung_like(hu), points)
-
-
-def best_placements(hu, mask):
-    """Contrast of a mask as given, and its best placement in each orientation, best first.
-
-    Each of the 16 orientations that a transposition and three flips make is tried at shifts of
-    up to six slices; the three that fit best are then shifted by a pattern search.
-    Returns (contrast as given, list of Placement); (NaN, []) when the mask is empty.
+    hu : int16 [slices, rows, cols]. mask : uint8 0/1, same shape. Each of the 16 orientations that
+    a transposition and three flips make is tried at shifts of up to six slices; the three that fit
+    best are then shifted by a pattern search. Returns (contrast as given, list of Placement);
+    (NaN, []) when the mask is empty.
     """
     lung_like, points = _lung_like(hu), _mask_and_rind(mask, SAMPLE)
     given = _contrast(lung_like, points)
