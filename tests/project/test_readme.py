@@ -12,9 +12,8 @@ import nbformat
 import pytest
 import yaml
 
-from utils import settings, workflow
+from utils import settings, viewer, workflow
 from utils.errors import InputError
-from utils.viewer import widget as viewer
 from utils.workspace import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()

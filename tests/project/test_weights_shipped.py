@@ -7,8 +7,8 @@ from utils.evaluation.tables import patient_metrics, slice_metrics
 
 
 def test_shipped_weights_are_small_and_safe():
-    names = sorted(path.name for path in predict.WEIGHTS.iterdir())
-    assert names == ["README.md", "model.safetensors", "settings.json"]
+    names = sorted(path.name for path in predict.WEIGHTS.iterdir() if path.is_file())
+    assert names == ["README.md", "make.py", "model.safetensors", "settings.json"]
     assert (predict.WEIGHTS / "model.safetensors").stat().st_size < 8e6
 
 
