@@ -59,11 +59,11 @@ def of_another(mask, shape):
 def with_faults(pairs):
     """Yield (case, fault, verdict due, HU, mask) for all cases and faults."""
     names = list(pairs)
-    for name, (hu, mask) in pairs.items():
+    for name, (hu, mask, _) in pairs.items():
         for verdict, fault in FAULTS.items():
             yield name, verdict, verdict, hu, np.ascontiguousarray(fault(mask))
         following = names[(names.index(name) + 1) % len(names)]
-        yield name, OTHER, "unrelated", hu, of_another(pairs[following][1], mask.shape)
+        yield name, OTHER, "unrelated", hu, of_another(pairs[following].mask, mask.shape)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,11 +15,12 @@ import pandas as pd
 
 from utils.anatomy import body_midline, postprocess, split_lungs
 from utils.cases import create_paired_data, load_cases, load_masks
+from utils.dataset import SliceDataset
 from utils.evaluation import lung_table, patient_metrics, slice_metrics, with_interval
 from utils.inference import segment
 from utils.settings import preset
 from utils.workspace import REPOSITORY, write_table
-from weights.make import begin_on_phantom, slice_set, telling_pairs, train_on
+from weights.make import begin_on_phantom, telling_pairs, train_on
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "leave_one_out.csv"
 RUNS = REPOSITORY / "build" / "leave_one_out"
@@ -37,7 +38,7 @@ SCORES = {
 def score(model, settings, volume, truth, name):
     """One row of the table: the patient left out, network alone and after post-processing."""
     start = time.perf_counter()
-    mask = segment(model, volume.hu, settings)
+    mask = segment(model, volume.hu, settings, volume.spacing)
     after = postprocess(mask, volume.hu, volume.spacing)
     row = {"case": name, "seconds_to_predict": time.perf_counter() - start}
     for prefix, stage in (("", after), ("network_", mask)):
@@ -69,14 +70,14 @@ def leave_one_out(dataset):
     """Every fold that `RESULTS` does not hold for these settings; prints and returns the table."""
     settings, volumes = preset("best"), load_cases(dataset)
     pairs = create_paired_data(volumes, load_masks(dataset))
-    telling = telling_pairs(volumes, pairs)
+    telling = telling_pairs(pairs)
     start_from, few = begin_on_phantom(settings, RUNS)
     rows = []
     for name in pairs:
         others = [other for other in pairs if other != name]
-        train_set = slice_set(settings, telling, others)
+        train_set = SliceDataset(telling, others, settings)
         model, history = train_on(settings, train_set, others, few, RUNS / name, start_from)
-        row = score(model, settings, volumes[name], pairs[name][1], name)
+        row = score(model, settings, volumes[name], pairs[name].mask, name)
         rows.append(row | {"seconds_to_train": history["seconds"].sum()})
         write_table(RESULTS, pd.DataFrame(rows), float_format="%.5f")
         print(f"{name}: {row['dsc_3d']:.4f} in 3-D, {row['dsc_lung_slices']:.4f} a slice")

@@ -22,11 +22,10 @@ SEEDS = (1, 2, 3)
 
 
 def main():
-    volumes = load_cases("phantom")
-    pairs = create_paired_data(volumes, load_masks("phantom"))
+    pairs = create_paired_data(load_cases("phantom"), load_masks("phantom"))
     split = split_cases(pairs, seed=2024)
     folder = derived_folder("phantom") / "runs" / "loss_study"
-    other = studies.other_data(volumes, pairs, split)
+    other = studies.other_data(pairs, split)
     groups = [(studies.LOSSES, pairs, split)]
     groups += [({name: changes}, data, who) for name, (changes, data, who) in other.items()]
     groups += [({name: changes}, pairs, split) for name, changes in studies.WISHED.items()]

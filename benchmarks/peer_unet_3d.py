@@ -14,7 +14,6 @@ import dataclasses
 import pandas as pd
 import torch
 from torch import nn
-from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from benchmarks.loss_study import SEEDS, publish
@@ -22,6 +21,7 @@ from benchmarks.peer_unet import RESULTS, basic_unet
 from benchmarks.study_runs import compute_as_the_study, phantom_sets, trained
 from utils import studies
 from utils.dataset import to_unit_range
+from utils.scale import square_grid
 from utils.studies import published_table, scores_of
 
 NAME = "MONAI BasicUNet in 3-D, 0.5 BCE + 0.5 Dice"
@@ -70,7 +70,7 @@ class Folded(nn.Module):
 
 
 @torch.inference_mode()
-def segment(model, slices, case, shape):
+def segment(model, slices, case, pair):
     """Mask of a patient on the scan's grid, uint8; logits of overlapping slabs are averaged."""
     rows = [i for i, (name, _) in enumerate(slices.index) if name == case]
     images = to_unit_range(slices.hu[rows], slices.window)
@@ -81,8 +81,8 @@ def segment(model, slices, case, shape):
         tall = images[here].reshape(1, 1, DEPTH * size, size)
         total[here] += model(tall).reshape(DEPTH, size, size)
         count[here] += 1
-    logits = F.interpolate((total / count)[:, None], size=shape[1:], mode="bilinear")
-    return (logits[:, 0] > 0).to(torch.uint8).numpy()
+    grid = square_grid(case, *pair, studies.SMALL)
+    return (grid.to_scan(total / count) > 0).to(torch.uint8).numpy()
 
 
 def main():
@@ -93,9 +93,7 @@ def main():
     for seed in tqdm(SEEDS, desc=NAME, unit="run"):
         settings = dataclasses.replace(studies.SMALL, seed=seed, batch_size=1)
         model = trained(settings, slabs, Slabs(choose, step=STRIDE), Folded)
-        masks = {
-            name: segment(model, choose, name, pairs[name][0].shape) for name in split.validation
-        }
+        masks = {name: segment(model, choose, name, pairs[name]) for name in split.validation}
         rows.append(scores_of(NAME, seed, masks, pairs))
     slices = published_table("peer_unet")[0]
     publish(pd.concat([slices[slices["loss"] != NAME], *rows]), RESULTS, "torch", "monai")

@@ -25,10 +25,7 @@ def phantom_sets():
     """Pairs and split of the phantom, its training and its validation slices."""
     pairs = create_paired_data(load_cases("phantom"), load_masks("phantom"))
     split, base = split_cases(pairs, seed=2024), studies.SMALL
-    sets = [
-        SliceDataset(pairs, names, base.image_size, base.window)
-        for names in (split.train, split.validation)
-    ]
+    sets = [SliceDataset(pairs, names, base) for names in (split.train, split.validation)]
     return pairs, split, sets
 
 
@@ -46,6 +43,9 @@ def runs_of(name, settings, build, pairs, split, sets):
     for seed in tqdm(SEEDS, desc=name, unit="run"):
         own = dataclasses.replace(settings, seed=seed)
         model = trained(own, *sets, build)
-        masks = {case: segment(model, pairs[case][0], own, 64) for case in split.validation}
+        masks = {
+            case: segment(model, pairs[case].hu, own, pairs[case].spacing, 64)
+            for case in split.validation
+        }
         rows.append(scores_of(name, seed, masks, pairs))
     return pd.concat(rows)

@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks import results
 from utils import training
+from utils.cases import Pair
 from utils.dataset import SliceDataset, split_cases
 from utils.settings import preset
 from utils.training import Trainer, learn, measure
@@ -46,13 +47,10 @@ def peak_of(folder, slices):
     for file in sorted(folder.glob("Case_???.npy")):
         hu = np.load(file, mmap_mode="r")[:slices]
         mask = np.load(file.with_stem(f"{file.stem}_seg"), mmap_mode="r")[:slices]
-        pairs[file.stem] = hu, np.array(mask)  # as load_masks returns them
+        pairs[file.stem] = Pair(hu, np.array(mask), (1.0, 1.0, 1.0))  # as load_masks returns them
     settings = preset("coursework", image_size=hu.shape[1])
     split = split_cases(pairs, settings.seed)
-    sets = [
-        SliceDataset(pairs, names, settings.image_size, settings.window)
-        for names in (split.train, split.validation)
-    ]
+    sets = [SliceDataset(pairs, names, settings) for names in (split.train, split.validation)]
     training.run_fingerprint(settings, split, *sets)
     trainer = Trainer(build_unet(settings), settings, *sets)
     learn(trainer.model, islice(trainer.loader, STEPS), trainer.loss, trainer.optimiser, settings)

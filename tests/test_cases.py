@@ -229,7 +229,7 @@ def test_full_disk_is_one_clear_error(dataset, monkeypatch):
 
 
 def bare_volume(shape):
-    return SimpleNamespace(hu=np.zeros(shape, np.int16))
+    return SimpleNamespace(hu=np.zeros(shape, np.int16), spacing=(3.0, 1.0, shape[2]))
 
 
 def test_pairing_lists_everything_that_does_not_pair():
@@ -249,4 +249,5 @@ def test_pairing_keeps_arrays_and_sorts_by_name():
     masks = {"a": np.zeros((2, 2, 2)), "b": np.zeros((1, 2, 2))}
     result = cases.create_paired_data(volumes, masks)
     assert list(result) == ["a", "b"]
-    assert result["b"][0] is volumes["b"].hu and result["b"][1] is masks["b"]
+    hu, mask, spacing = result["b"]
+    assert hu is volumes["b"].hu and mask is masks["b"] and spacing == (3.0, 1.0, 2)

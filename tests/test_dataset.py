@@ -7,15 +7,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from utils.dataset import (
-    EpochBatches,
-    SliceDataset,
-    batches,
-    resample,
-    split_cases,
-    to_unit_range,
-)
+from utils.cases import Pair
+from utils.dataset import EpochBatches, SliceDataset, batches, split_cases, to_unit_range
 from utils.errors import InputError
+from utils.settings import Settings
+
+HALF = Settings(image_size=4, pixel_size=2.0, window=(-1000.0, 1000.0))
+MM = (1.0, 1.0, 1.0)
 
 
 def pairs():
@@ -25,7 +23,7 @@ def pairs():
         hu = np.array(values, np.int16)[:, None, None] * np.ones((1, 8, 8), np.int16)
         mask = np.zeros((len(values), 8, 8), np.uint8)
         mask[:, :4] = 1
-        result[name] = (hu, mask)
+        result[name] = Pair(hu, mask, MM)
     return result
 
 
@@ -58,21 +56,13 @@ def test_split_depends_on_the_seed_and_needs_three():
         split_cases(names[:2], 1)
 
 
-def test_resampling_averages_over_area():
-    slices = torch.arange(16).view(1, 4, 4)
-    assert resample(slices, 2).tolist() == [[[2.5, 4.5], [10.5, 12.5]]]
-    # a fourth of the side, where interpolation would pass over most pixels
-    slices = np.random.default_rng(0).integers(-1000, 400, (2, 12, 12))
-    expected = slices.reshape(2, 3, 4, 3, 4).mean((2, 4))
-    np.testing.assert_allclose(resample(torch.from_numpy(slices), 3), expected, rtol=1e-5)
-
-
 def test_a_pixel_keeps_its_share_of_lung_and_its_rounded_hu():
     block = np.array([[3, 3], [3, 2]], np.int16)
     hu = np.block([[block, -block], [0 * block, 4 * block]])[None]  # means 2.75, -2.75, 0, 11
     mask = np.zeros((1, 4, 4), np.uint8)
     mask[0, :2, :2], mask[0, 3, 3] = [[1, 1], [1, 0]], 1
-    dataset = SliceDataset({"a": (hu, mask)}, ["a"], 2, (-100, 100))
+    two = Settings(image_size=2, pixel_size=2.0, window=(-100.0, 100.0))
+    dataset = SliceDataset({"a": Pair(hu, mask, MM)}, ["a"], two)
     assert dataset.hu.tolist() == [[[3, -3], [0, 11]]]
     truth = dataset[0][1][0]
     assert truth.flatten().tolist() == pytest.approx([3 / 4, 0, 0, 1 / 4], abs=0.5 / 255)
@@ -84,7 +74,7 @@ def test_window_maps_its_ends_to_0_and_1():
 
 
 def test_items_know_their_case_and_slice():
-    dataset = SliceDataset(pairs(), ["Case_001", "Case_000"], 4, (-1000, 1000))
+    dataset = SliceDataset(pairs(), ["Case_001", "Case_000"], HALF)
     assert dataset.index[:3] == [("Case_001", 0), ("Case_001", 1), ("Case_000", 0)]
     image, truth = dataset[1]
     assert image.shape == truth.shape == (1, 4, 4)
@@ -96,14 +86,15 @@ def test_long_cases_keep_their_order():
     """More slices than are resampled at once, and not a multiple of them."""
     hu = np.arange(37, dtype=np.int16)[:, None, None] * np.ones((1, 8, 8), np.int16)
     masks = (hu % 2).astype(np.uint8)
-    dataset = SliceDataset({"a": (hu, masks), "b": (hu + 100, masks)}, ["b", "a"], 4, (0, 1))
+    cases = {"a": Pair(hu, masks, MM), "b": Pair(hu + 100, masks, MM)}
+    dataset = SliceDataset(cases, ["b", "a"], HALF)
     expected = [*range(100, 137), *range(37)]
     assert dataset.hu[:, 2, 1].tolist() == expected
     assert dataset.truth[:, 3, 3].tolist() == [255 * (value % 2) for value in expected]
 
 
 def test_the_set_can_be_moved_and_the_first_stays():
-    dataset = SliceDataset(pairs(), ["Case_000"], 4, (-1000, 1000))
+    dataset = SliceDataset(pairs(), ["Case_000"], HALF)
     moved = dataset.to("meta")
     assert moved.hu.device.type == moved.truth.device.type == "meta"
     assert dataset.hu.device.type == "cpu" and len(moved) == len(dataset) == 3
@@ -111,14 +102,14 @@ def test_the_set_can_be_moved_and_the_first_stays():
 
 
 def test_a_batch_is_gathered_at_once_and_is_the_same_item_by_item():
-    dataset = SliceDataset(pairs(), ["Case_000", "Case_001"], 4, (-1000, 1000))
+    dataset = SliceDataset(pairs(), ["Case_000", "Case_001"], HALF)
     images, truths = next(iter(batches(dataset, 5)))
     one_by_one = next(iter(DataLoader(dataset, 5)))
     assert torch.equal(images, one_by_one[0]) and torch.equal(truths, one_by_one[1])
 
 
 def test_shuffling_is_decided_by_the_seed():
-    dataset = SliceDataset(pairs(), ["Case_000", "Case_001"], 4, (-1000, 1000))
+    dataset = SliceDataset(pairs(), ["Case_000", "Case_001"], HALF)
 
     def order(seed):
         return [

@@ -18,6 +18,7 @@ from matplotlib import pyplot as plt
 from torch import nn
 
 from utils import inference, predict
+from utils.cases import Pair
 from utils.datasets.phantom.making import small_patient, write_case
 from utils.dicom.reader import read_series
 from utils.errors import InputError
@@ -28,7 +29,8 @@ from utils.settings import Settings, settings_to_json
 from utils.training.weights import save_weights
 from utils.unet import build_unet
 
-SETTINGS = Settings(image_size=32, window=(-1000.0, 0.0))
+SETTINGS = Settings(image_size=32, pixel_size=4.0, window=(-1000.0, 0.0))
+MM = (3.0, 1.0, 1.0)
 
 
 class Threshold(nn.Module):
@@ -55,9 +57,9 @@ def scan():
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
 def test_the_mask_lies_where_the_lung_is(scan, batch_size):
     hu, truth = scan
-    mask = segment(Threshold(), hu, SETTINGS, batch_size)
+    mask = segment(Threshold(), hu, SETTINGS, MM, batch_size)
     assert mask.shape == hu.shape and mask.dtype == np.uint8
-    # at 32 px a voxel of the network is 3 x 4 px; the outline must be finer than that
+    # a pixel of the network is 4 x 4 px; the outline must be finer than that
     assert (mask != truth).mean() < 0.005
     assert mask.sum() == pytest.approx(truth.sum(), rel=0.02)
 
@@ -69,12 +71,12 @@ def test_a_network_trained_on_bodies_alone_sees_no_couch(scan):
     hu[np.hypot(y - 40, x - 64) < 15] = -800
     hu[80:88] = -800
     hu = np.stack([hu] * 3).astype(np.int16)
-    settings = Settings(image_size=32, window=(-2000.0, 0.0))
+    settings = Settings(image_size=32, pixel_size=2.0, window=(-2000.0, 0.0))
     model = Between()
-    plain = segment(model, hu, settings)
-    bare = segment(model, hu, replace(settings, body_only=True))
+    plain = segment(model, hu, settings, MM)
+    bare = segment(model, hu, replace(settings, body_only=True), MM)
     assert plain[:, 82:86].all() and not bare[:, 78:].any()
-    assert bare[:, 30:50, 54:74].all()
+    assert bare[:, 32:48, 56:72].all()
 
 
 class Between(Threshold):
@@ -109,18 +111,19 @@ def test_kept_predictions_are_taken_only_for_the_same_weights_and_voxels(scan, t
     def asked(pairs):
         before = model.calls
         result = segment_cases(model, pairs, SETTINGS, tmp_path)
-        assert np.array_equal(
-            result["Case_000"], segment(Threshold(), pairs["Case_000"][0], SETTINGS)
-        )
+        hu, _, spacing = pairs["Case_000"]
+        assert np.array_equal(result["Case_000"], segment(Threshold(), hu, SETTINGS, spacing))
         return model.calls > before
 
-    assert asked({"Case_000": (hu, truth)})
-    assert not asked({"Case_000": (hu, truth)})
-    assert asked({"Case_000": (hu + np.int16(1), truth)})
+    first = {"Case_000": Pair(hu, truth, MM)}
+    assert asked(first) and not asked(first)
+    assert asked({"Case_000": Pair(hu, truth, (3.0, 1.5, 1.0))})
+    other = {"Case_000": Pair(hu + np.int16(1), truth, MM)}
+    assert asked(other)
     weights.write_bytes(b"two")
-    assert asked({"Case_000": (hu + np.int16(1), truth)})
+    assert asked(other)
     (tmp_path / "predictions/Case_000.npz").write_bytes(b"damaged")
-    assert asked({"Case_000": (hu + np.int16(1), truth)})
+    assert asked(other)
 
 
 class LungDensity(Threshold):
@@ -143,7 +146,7 @@ def cases(tmp_path_factory):
 @pytest.fixture(scope="class")
 def stand_in():
     """In place of a trained network, one that goes by density alone."""
-    settings = Settings(image_size=96, window=(-1000.0, 0.0))
+    settings = Settings(image_size=96, pixel_size=4.0, window=(-1000.0, 0.0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(predict, "load_model", lambda folder: (LungDensity(), settings))
         yield

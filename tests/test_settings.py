@@ -22,6 +22,7 @@ def test_settings_of_an_older_run_can_be_read():
     """Fields that it did not know take the values that it ran with."""
     old = settings_from_json('{"window": [-1000, 400], "width": 8}')
     assert (old.width, old.classes, old.loss, old.optimiser) == (8, 1, "combined", "adam")
+    assert old.pixel_size == 0  # slices were squeezed into the square
 
 
 def test_a_preset_with_changes_and_an_unknown_one():

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+from typing import NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -14,6 +15,14 @@ from utils.masks import load_mask
 from utils.workspace import dataset_folder, derived_folder, written_whole
 
 FORMAT = 2  # raise it when the loader's result changes, so that old caches are read again
+
+
+class Pair(NamedTuple):
+    """What is known of one case: its image, its mask and how large its voxels are."""
+
+    hu: np.ndarray  # int16 [slices, rows, cols], Hounsfield units, slice 0 at the feet end
+    mask: np.ndarray  # uint8 0/1, same shape
+    spacing: tuple[float, float, float]  # mm: slice, row, column
 
 
 def case_names(dataset):
@@ -80,7 +89,7 @@ def load_masks(dataset):
 
 
 def create_paired_data(volumes, masks):
-    """Join images and masks by case: name -> (HU [slices, rows, cols], mask, same shape).
+    """Join images and masks by case: name -> Pair(HU [slices, rows, cols], mask, spacing).
 
     volumes : name -> Volume. masks : name -> uint8 array. Raises InputError that lists every
     image without mask, mask without image and pair of different shapes.
@@ -96,7 +105,9 @@ def create_paired_data(volumes, masks):
             "Images and masks do not pair: " + "; ".join(problems) + ". Mend the data set's "
             "folders Images/ and Segmentations/ and start again; nothing was written."
         )
-    return {name: (volumes[name].hu, masks[name]) for name in sorted(volumes)}
+    return {
+        name: Pair(volumes[name].hu, masks[name], volumes[name].spacing) for name in sorted(volumes)
+    }
 
 
 def _load_case(source, name, cache):

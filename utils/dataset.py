@@ -6,7 +6,6 @@ from math import floor
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Sampler
 from tqdm.auto import tqdm
 
@@ -14,6 +13,7 @@ from utils import runtime
 from utils.anatomy import body_in_air
 from utils.errors import InputError
 from utils.runtime import rank_and_count
+from utils.scale import AIR, square_grid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,23 +55,16 @@ def divided(patients, n_test, validation, seed):
     )
 
 
-def resample(slices, size):
-    """Resample slices to size x size by averaging over area; [n, rows, cols] -> [n, size, size].
-
-    Averaging is the honest way down: every voxel counts, and noise falls as it should.
-    """
-    if slices.shape[1:] == (size, size):
-        return slices.float()
-    return F.interpolate(slices.float()[:, None], size=(size, size), mode="area")[:, 0]
-
-
 class SliceDataset(Dataset):
-    """All slices of some patients at the network's size, ready to be gathered in batches.
+    """All slices of some patients at the network's scale, ready to be gathered in batches.
+
+    pairs : name -> `cases.Pair`. settings : decide the square of `image_size` pixels of
+    `pixel_size` mm (`scale.square_grid`, also for its InputError), the window, and whether what
+    lies around the body is replaced by air (`anatomy.body_in_air`).
 
     Everything is resampled once and then lies in memory, or in a mapped file when it does not
     fit (see `runtime.large_empty`): int16 HU and uint8 masks of [slices, size, size], at 128 a
     tenth of what the volumes take. Windowing to 0…1 waits until a batch is asked for.
-    body_only : replace what lies around the body by air, see `anatomy.body_in_air`.
 
     The truth of a pixel is the share of it that is lung, kept in 255ths: a pixel that the
     outline cuts is neither 0 nor 1. A network that learns shares can draw the outline, on the
@@ -81,21 +74,22 @@ class SliceDataset(Dataset):
     are gathered by one indexing operation. `index` lists (case, slice) of each item.
     """
 
-    def __init__(self, pairs, names, size, window, body_only=False):
-        self.window = window
-        self.index = [(name, z) for name in names for z in range(len(pairs[name][0]))]
+    def __init__(self, pairs, names, settings):
+        self.window, size = settings.window, settings.image_size
+        self.index = [(name, z) for name in names for z in range(len(pairs[name].hu))]
         self.hu = runtime.large_empty((len(self.index), size, size), np.int16)
         self.truth = runtime.large_empty((len(self.index), size, size), np.uint8)
         item = 0
         for name in tqdm(names, desc="resampling", unit="case", leave=False):
-            volume, mask = pairs[name]
-            hu = body_in_air(volume) if body_only else volume
+            volume, mask, spacing = pairs[name]
+            hu = body_in_air(volume) if settings.body_only else volume
+            grid = square_grid(name, volume, mask, spacing, settings)
             for first in range(0, len(hu), 16):  # few at a time: floats take twice the room
                 some = slice(first, first + 16)
                 slices, masks = (torch.from_numpy(np.array(array[some])) for array in (hu, mask))
                 here = slice(item, item := item + len(slices))
-                self.hu[here] = resample(slices, size).round()
-                self.truth[here] = (255 * resample(masks, size)).round()
+                self.hu[here] = grid.to_network(slices, AIR).round()
+                self.truth[here] = (255 * grid.to_network(masks, 0)).round()
             runtime.forget_pages(volume)
 
     def __len__(self):

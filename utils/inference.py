@@ -5,42 +5,43 @@ import zlib
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from utils.anatomy import body_in_air
-from utils.dataset import resample, to_unit_range
+from utils.dataset import to_unit_range
 from utils.masks import save_mask
+from utils.scale import AIR, whole_grid
 
 
 @torch.inference_mode()
-def segment(model, hu, settings, batch_size=16):
+def segment(model, hu, settings, spacing, batch_size=16):
     """Segment the lungs of one volume.
 
     hu : int16 [slices, rows, cols], Hounsfield units; may be memory-mapped, as only a batch of
-    slices is read at a time. Returns a uint8 mask 0/1 of the same shape: where `slice_logits`
-    are above 0.
+    slices is read at a time. spacing : (slice, row, col) mm. Returns a uint8 mask 0/1 of the
+    same shape: where `slice_logits` are above 0.
     """
     mask = np.empty(hu.shape, np.uint8)
     hu = body_in_air(hu) if settings.body_only else hu
     for start in range(0, len(hu), batch_size):
         batch = slice(start, start + batch_size)
-        mask[batch] = (slice_logits(model, hu[batch], settings) > 0).cpu().numpy()
+        mask[batch] = (slice_logits(model, hu[batch], settings, spacing) > 0).cpu().numpy()
     return mask
 
 
-def slice_logits(model, hu, settings):
+def slice_logits(model, hu, settings, spacing):
     """Logits of some slices on the scan's own grid; float32 tensor, shape of `hu`.
 
-    hu : int16 [n, rows, cols], Hounsfield units. Slices are resampled to the size on which the
-    model was trained, and its logits are brought back by bilinear interpolation *before* they
-    are thresholded: so the outline is finer than the network's own pixels.
+    hu : int16 [n, rows, cols], Hounsfield units. spacing : (slice, row, col) mm. Slices are
+    resampled to the pixel size on which the model was trained and laid in air
+    (`scale.whole_grid`); its logits are brought back linearly *before* they are thresholded: so
+    the outline is finer than the network's own pixels.
     """
-    slices = resample(torch.from_numpy(np.array(hu)), settings.image_size)
+    grid = whole_grid(hu.shape, spacing, settings)
+    slices = grid.to_network(torch.from_numpy(np.array(hu)), AIR)
     images = to_unit_range(slices, settings.window)[:, None]
     images = images.to(next(model.parameters()).device, memory_format=torch.channels_last)
-    logits = logits_of(model, images, settings)
-    return F.interpolate(logits, size=hu.shape[1:], mode="bilinear", align_corners=False)[:, 0]
+    return grid.to_scan(logits_of(model, images, settings)[:, 0])
 
 
 def logits_of(model, images, settings):
@@ -56,28 +57,29 @@ def logits_of(model, images, settings):
 
 
 @torch.inference_mode()
-def slice_probabilities(model, hu, settings):
+def slice_probabilities(model, hu, settings, spacing):
     """Probability of lung at every pixel of some slices; float32, shape of `hu`.
 
-    hu : int16 [n, rows, cols]. The model's mode (dropout on or off) is left as it is.
+    hu, spacing : as for `slice_logits`. The model's mode (dropout on or off) is left as it is.
     """
-    return torch.sigmoid(slice_logits(model, hu, settings)).cpu().numpy()
+    return torch.sigmoid(slice_logits(model, hu, settings, spacing)).cpu().numpy()
 
 
 def segment_cases(model, pairs, settings, run_folder):
     """Segment every case of `create_paired_data`; name -> uint8 mask.
 
-    Masks are kept in `predictions/` of the run's folder. One is taken from there only if it
-    was made by the same weights from the same voxels, which two checksums tell.
+    Masks are kept in `predictions/` of the run's folder. One is taken from there only if it was
+    made by the same weights from the same voxels of the same size, which checksums tell.
     """
     weights = zlib.crc32((run_folder / "model.safetensors").read_bytes())
     predictions = {}
-    for name, (hu, _) in tqdm(pairs.items(), desc="segmenting", unit="case"):
+    for name, (hu, _, spacing) in tqdm(pairs.items(), desc="segmenting", unit="case"):
         file = run_folder / "predictions" / f"{name}.npz"
-        made_from = np.array([weights, zlib.crc32(np.ascontiguousarray(hu))], np.uint32)
+        checksums = weights, zlib.crc32(np.ascontiguousarray(hu)), zlib.crc32(np.array(spacing))
+        made_from = np.array(checksums, np.uint32)
         mask = _kept_prediction(file, made_from)
         if mask is None:
-            mask = segment(model, hu, settings)
+            mask = segment(model, hu, settings, spacing)
             save_mask(file, mask, made_from=made_from)
         predictions[name] = mask
     return predictions

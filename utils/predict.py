@@ -83,7 +83,8 @@ def predict_series(folder, out, model, settings):
     one text. Raises InputError for what the loader refuses; then nothing is written.
     """
     volume = read_series(folder)
-    mask = postprocess(segment(model, volume.hu, settings), volume.hu, volume.spacing)
+    mask = segment(model, volume.hu, settings, volume.spacing)
+    mask = postprocess(mask, volume.hu, volume.spacing)
     labels = split_lungs(mask, volume.spacing, body_midline(volume.hu))
     litres, sentences = volumes_in_litres(labels, volume.spacing), reasons_to_doubt(volume, labels)
     case = volume.identity["case"]

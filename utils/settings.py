@@ -14,7 +14,8 @@ class Settings:
     """
 
     # what the network sees
-    image_size: int = 128  # px; slices are resampled to image_size x image_size
+    image_size: int = 128  # px; side of the square of which the network sees the middle of a scan
+    pixel_size: float = 2.5  # mm; slices are resampled to it, see utils/scale.py
     window: tuple[float, float] = (-1000.0, 400.0)  # HU mapped to 0 and 1, clipped outside
     body_only: bool = False  # couch and clothes replaced by air, see anatomy.body_in_air
     classes: int = 1  # 1: lung or not; more: label maps, the background counted
@@ -60,10 +61,11 @@ PRESETS = {
     # minutes on two CPU cores; brightness by 84 HU: emptier and denser lungs than the few seen
     "quick": Settings(epochs=6, brightness=0.06),
     # the first report: 512 x 512, batches of 3, Adam at 0.01, dropout 0.5, BCE weighted 0.7
-    "coursework": Settings(image_size=512, batch_size=3, dropout=0.5, beta=0.7),
+    "coursework": Settings(image_size=512, pixel_size=1.0, batch_size=3, dropout=0.5, beta=0.7),
     # ten minutes on one core for three patients; how it was chosen: weights/README.md
     "best": Settings(
         image_size=192,
+        pixel_size=2.6,
         width=8,  # thin but deep: five resolutions see the whole chest at once
         levels=5,
         dropout=0.05,
@@ -102,12 +104,15 @@ def settings_to_json(settings):
 def settings_from_json(text):
     """Settings from JSON text; fields that are not there take their defaults.
 
+    Runs without a `pixel_size` were trained on whole slices squeezed into the square; it is read
+    as 0, with which such a network can still predict (`scale.whole_grid`), but not be trained.
+
     Raises InputError when the text is no JSON, has no window, or has a field of another version.
     """
     try:
         fields = json.loads(text)
         fields["window"] = tuple(float(bound) for bound in fields["window"])
-        return Settings(**fields)
+        return Settings(**{"pixel_size": 0.0} | fields)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"These settings cannot be read ({error}); they were written by another version or "

@@ -9,7 +9,7 @@ import argparse
 
 import numpy as np
 
-from utils.cases import create_paired_data, load_cases, load_masks
+from utils.cases import Pair, create_paired_data, load_cases, load_masks
 from utils.dataset import SliceDataset, Split, split_cases
 from utils.predict import WEIGHTS
 from utils.settings import preset, settings_to_json
@@ -33,18 +33,13 @@ def telling_slices(mask, step):
     return np.flatnonzero(near | (z % 2 == 0))
 
 
-def telling_pairs(volumes, pairs):
+def telling_pairs(pairs):
     """The pairs with no more than their `telling_slices`."""
     telling = {}
-    for name, (hu, mask) in pairs.items():
-        chosen = telling_slices(mask, volumes[name].spacing[0])
-        telling[name] = (hu[chosen], mask[chosen])
+    for name, (hu, mask, spacing) in pairs.items():
+        chosen = telling_slices(mask, spacing[0])
+        telling[name] = Pair(hu[chosen], mask[chosen], spacing)
     return telling
-
-
-def slice_set(settings, telling, names):
-    """The chosen slices of some patients, at the size that the settings want."""
-    return SliceDataset(telling, names, settings.image_size, settings.window, settings.body_only)
 
 
 def train_on(settings, train_set, names, few, folder, start_from):
@@ -62,24 +57,23 @@ def begin_on_phantom(settings, runs=RUNS):
 
     The phantom's test patients are left out, so that they stay unseen for the shipped weights.
     """
-    volumes = load_cases("phantom")
-    telling = telling_pairs(volumes, create_paired_data(volumes, load_masks("phantom")))
+    telling = telling_pairs(create_paired_data(load_cases("phantom"), load_masks("phantom")))
     split = split_cases(telling, settings.seed)
-    every_third = {name: (hu[::3], mask[::3]) for name, (hu, mask) in telling.items()}
-    few = slice_set(settings, every_third, split.validation)
+    every_third = {name: Pair(hu[::3], mask[::3], mm) for name, (hu, mask, mm) in telling.items()}
+    few = SliceDataset(every_third, split.validation, settings)
     short = preset("best", epochs=PHANTOM_EPOCHS, settling_epochs=0, renew_statistics=False)
     names = split.train + split.validation
-    train_on(short, slice_set(settings, telling, names), names, few, runs / "phantom", None)
+    train_on(short, SliceDataset(telling, names, settings), names, few, runs / "phantom", None)
     return runs / "phantom" / "last.safetensors", few
 
 
 def make_weights(dataset):
     """Train on all patients of a data set and write `weights/`."""
-    settings, volumes = preset("best"), load_cases(dataset)
-    telling = telling_pairs(volumes, create_paired_data(volumes, load_masks(dataset)))
+    settings = preset("best")
+    telling = telling_pairs(create_paired_data(load_cases(dataset), load_masks(dataset)))
     start_from, few = begin_on_phantom(settings)
     names = sorted(telling)
-    train_set = slice_set(settings, telling, names)
+    train_set = SliceDataset(telling, names, settings)
     model, _ = train_on(settings, train_set, names, few, RUNS / "final", start_from)
     save_weights(WEIGHTS / "model.safetensors", model.state_dict(), "see README.md")
     with written_whole(WEIGHTS / "settings.json") as temporary:

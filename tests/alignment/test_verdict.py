@@ -13,7 +13,7 @@ from utils.alignment.verdict import (
     require_aligned,
     write_verdicts,
 )
-from utils.cases import load_cases, load_masks
+from utils.cases import Pair, load_cases, load_masks
 from utils.errors import InputError
 
 
@@ -93,10 +93,12 @@ def test_unknown_corrections_are_refused(chest, step):
 
 def test_training_needs_good_verdicts(chest, empty_dataset):
     hu, mask = chest
+    mm = (3.0, 1.0, 1.0)
     with pytest.raises(InputError, match="Run notebook 02 first"):
         require_aligned(empty_dataset, ["Case_000"])
     write_verdicts(
-        empty_dataset, check_cases({"Case_000": (hu, mask), "Case_001": (hu, mask[::-1])})
+        empty_dataset,
+        check_cases({"Case_000": Pair(hu, mask, mm), "Case_001": Pair(hu, mask[::-1], mm)}),
     )
     require_aligned(empty_dataset, ["Case_000"])
     with pytest.raises(InputError, match=r"Case_001 \(reversed\), Case_002 \(not checked\)"):

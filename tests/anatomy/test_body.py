@@ -1,10 +1,14 @@
 """The body alone: the couch becomes air, the lungs stay as they are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from utils.anatomy.body import AIR, body_in_air, body_mask
+from utils.cases import Pair
 from utils.dataset import SliceDataset
+from utils.settings import Settings
 
 
 @pytest.fixture
@@ -41,8 +45,11 @@ def test_where_there_is_no_body_nothing_goes():
 
 def test_the_data_set_takes_it_as_an_option(scan):
     hu, _, lung, couch = scan
-    pairs = {"a": (hu, lung.astype(np.uint8))}
-    plain, bare = (SliceDataset(pairs, ["a"], 128, (-1000, 400), only) for only in (False, True))
+    pairs = {"a": Pair(hu, lung.astype(np.uint8), (1.0, 1.0, 1.0))}
+    settings = Settings(image_size=128, pixel_size=1.0)
+    plain, bare = (
+        SliceDataset(pairs, ["a"], replace(settings, body_only=only)) for only in (False, True)
+    )
     assert plain[0][0][0][couch[0]].min() > 0.7 and bare[0][0][0][couch[0]].max() == 0
     assert (plain[0][1] == bare[0][1]).all()
 

@@ -19,13 +19,21 @@ import pandas as pd
 import torch
 from safetensors import safe_open
 
+from utils.cases import Pair
 from utils.dataset import SliceDataset, Split
 from utils.settings import Settings
 from utils.training.run import train
 
 SPLIT = Split(("Case_000",), ("Case_001",), ("Case_002",))
 SETTINGS = Settings(
-    image_size=32, width=4, levels=3, batch_size=4, rotate=10, noise=0.1, dsc_threshold=0
+    image_size=32,
+    pixel_size=1.0,
+    width=4,
+    levels=3,
+    batch_size=4,
+    rotate=10,
+    noise=0.1,
+    dsc_threshold=0,
 )
 
 
@@ -36,8 +44,9 @@ def sets():
     for number, name in enumerate(SPLIT.train + SPLIT.validation):
         sizes = np.linspace(0, 11 - number, 12)[:, None, None]
         mask = (np.hypot(y, x) < sizes).astype(np.uint8)
-        pairs[name] = (np.where(mask, -800, 40).astype(np.int16), mask)
-    return [SliceDataset(pairs, [name], 32, SETTINGS.window) for name in pairs]
+        hu = np.where(mask, -800, 40).astype(np.int16)
+        pairs[name] = Pair(hu, mask, (1.0, 1.0, 1.0))
+    return [SliceDataset(pairs, [name], SETTINGS) for name in pairs]
 
 
 def work(folder, epochs):

@@ -16,7 +16,8 @@ from utils.inference import slice_probabilities
 from utils.settings import Settings
 from utils.unet import UNet
 
-SETTINGS = Settings(image_size=16, window=(-1000.0, 0.0))
+SETTINGS = Settings(image_size=16, pixel_size=1.0, window=(-1000.0, 0.0))
+MM = (3.0, 1.0, 1.0)
 
 
 def test_reliability_by_hand():
@@ -69,7 +70,7 @@ class Doubtful(nn.Module):
 
 def test_doubt_lies_where_passes_differ():
     hu = np.zeros((2, 16, 16), np.int16)
-    mean, doubt = dropout_uncertainty(Doubtful(), hu, SETTINGS, passes=32)
+    mean, doubt = dropout_uncertainty(Doubtful(), hu, SETTINGS, MM, passes=32)
     assert mean.shape == doubt.shape == hu.shape
     assert doubt[:, :, :7].max() < 0.01 and doubt[:, :, 9:].mean() > 0.9
     assert mean[:, :, 9:].mean() == pytest.approx(0.5, abs=0.05)
@@ -78,18 +79,18 @@ def test_doubt_lies_where_passes_differ():
 def test_doubt_can_be_repeated_and_leaves_the_model_as_it_was():
     model, hu = Doubtful(), np.zeros((1, 16, 16), np.int16)
     state = torch.get_rng_state()
-    first = dropout_uncertainty(model, hu, SETTINGS, passes=3)[1]
+    first = dropout_uncertainty(model, hu, SETTINGS, MM, passes=3)[1]
     assert torch.equal(torch.get_rng_state(), state) and not model.dropout.training
-    assert np.array_equal(first, dropout_uncertainty(model, hu, SETTINGS, passes=3)[1])
-    assert slice_probabilities(model, hu, SETTINGS).shape == hu.shape
+    assert np.array_equal(first, dropout_uncertainty(model, hu, SETTINGS, MM, passes=3)[1])
+    assert slice_probabilities(model, hu, SETTINGS, MM).shape == hu.shape
 
 
 def test_a_model_without_dropout_has_no_doubt_to_show():
     with pytest.raises(InputError, match="no dropout"):
-        dropout_uncertainty(nn.Conv2d(1, 1, 1), np.zeros((1, 16, 16), np.int16), SETTINGS)
+        dropout_uncertainty(nn.Conv2d(1, 1, 1), np.zeros((1, 16, 16), np.int16), SETTINGS, MM)
     with pytest.raises(InputError, match="no dropout"):
         dropout_uncertainty(
-            UNet(width=2, levels=2, dropout=0), np.zeros((1, 16, 16), np.int16), SETTINGS
+            UNet(width=2, levels=2, dropout=0), np.zeros((1, 16, 16), np.int16), SETTINGS, MM
         )
 
 
@@ -98,5 +99,5 @@ def test_dropout_alone_is_switched_on():
     model = UNet(width=2, levels=2, dropout=0.5)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     hu = np.random.default_rng(0).integers(-1000, 0, (3, 16, 16)).astype(np.int16)
-    assert dropout_uncertainty(model, hu, SETTINGS, passes=2)[1].max() > 0
+    assert dropout_uncertainty(model, hu, SETTINGS, MM, passes=2)[1].max() > 0
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())

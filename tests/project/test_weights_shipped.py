@@ -25,6 +25,6 @@ def test_they_find_the_lungs_of_a_synthetic_patient_they_were_trained_on():
     patient = PATIENTS[3]
     hu, truth = make_patient(patient)
     spacing = (patient.spacing, patient.pixel, patient.pixel)
-    mask = postprocess(inference.segment(model, hu, settings), hu, spacing)
+    mask = postprocess(inference.segment(model, hu, settings, spacing), hu, spacing)
     scores = patient_metrics(slice_metrics(mask, truth).assign(case="", split="")).iloc[0]
     assert scores["dsc_3d"] > 0.95

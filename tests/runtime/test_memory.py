@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from utils.cases import Pair
 from utils.dataset import SliceDataset, batches
 from utils.errors import InputError
 from utils.runtime import memory as scratch
+from utils.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,10 +50,11 @@ def test_only_what_is_large_goes_to_a_file_that_goes_with_it(little_memory):
 def test_a_data_set_in_a_file_hands_out_the_same_batches(little_memory, monkeypatch):
     random = np.random.default_rng(0)
     hu = random.integers(-1000, 400, (9, 32, 32), dtype=np.int16)
-    pairs = {"a": (hu, (hu < -500).astype(np.uint8))}
-    on_disk = SliceDataset(pairs, ["a"], 32, (-1000, 400))
+    pairs = {"a": Pair(hu, (hu < -500).astype(np.uint8), (1.0, 1.0, 1.0))}
+    settings = Settings(image_size=32, pixel_size=1.0)
+    on_disk = SliceDataset(pairs, ["a"], settings)
     monkeypatch.undo()
-    in_memory = SliceDataset(pairs, ["a"], 32, (-1000, 400))
+    in_memory = SliceDataset(pairs, ["a"], settings)
     for mine, theirs in zip(batches(on_disk, 4, True), batches(in_memory, 4, True), strict=True):
         assert torch.equal(mine[0], theirs[0]) and torch.equal(mine[1], theirs[1])
     assert torch.equal(on_disk.hu[:, 0, 0], torch.from_numpy(hu[:, 0, 0]))

@@ -7,12 +7,15 @@ import pandas as pd
 import pytest
 import torch
 
+from utils.cases import Pair
 from utils.dataset import SliceDataset, Split
 from utils.losses import CombinedLoss
 from utils.settings import Settings
 from utils.studies import losses as loss_study
 
-TINY = Settings(image_size=16, width=4, levels=2, batch_size=4, epochs=2, learning_rate=0.01)
+TINY = Settings(
+    image_size=16, pixel_size=1, width=4, levels=2, batch_size=4, epochs=2, learning_rate=0.01
+)
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def pairs():
         mask = np.zeros((8, 16, 16), np.uint8)
         mask[4:, 4:12, 4:12] = 1
         hu = np.where(mask, -850, 40) + rng.integers(-20, 20, mask.shape)
-        result[name] = (hu.astype(np.int16), mask)
+        result[name] = Pair(hu.astype(np.int16), mask, (1.0, 1.0, 1.0))
     return result
 
 
@@ -51,7 +54,7 @@ def test_scores_of_each_run_on_validation_patients_alone(pairs, tmp_path):
 
 
 def sets_of(pairs):
-    return [SliceDataset(pairs, n, 16, TINY.window) for n in (SPLIT.train, SPLIT.validation)]
+    return [SliceDataset(pairs, n, TINY) for n in (SPLIT.train, SPLIT.validation)]
 
 
 def test_a_run_alone_scores_as_in_the_study(pairs, tmp_path):

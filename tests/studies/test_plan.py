@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from utils.anatomy.body import AIR
+from utils.cases import Pair
 from utils.dataset import Split
-from utils.dicom.reader import Volume
 from utils.losses import CombinedLoss, loss_from_settings
 from utils.studies import plan as study_plan
 
@@ -48,16 +48,15 @@ def patient():
 
 def test_other_data_are_what_they_are_called():
     hu, mask = patient()
-    volumes = {name: Volume(hu, (5.0, 2.0, 2.0), np.eye(4), {}) for name in "abcd"}
-    pairs = {name: (hu, mask) for name in "abcd"}
+    pairs = {name: Pair(hu, mask, (5.0, 2.0, 2.0)) for name in "abcd"}
     split = Split(train=("a", "b"), validation=("c",), test=("d",))
-    data = study_plan.other_data(volumes, pairs, split)
+    data = study_plan.other_data(pairs, split)
     _, air, same_split = data["without couch"]
     assert same_split == split
-    assert (air["a"][0][:, 56:58] == AIR).all()  # the couch
-    assert (air["a"][0][mask > 0] == -850).all()
+    assert (air["a"].hu[:, 56:58] == AIR).all()  # the couch
+    assert (air["a"].hu[mask > 0] == -850).all()
     assert data["half the patients"][2].train == ("a",)
     _, weak, _ = data["labels by threshold"]
-    overlap = (weak["a"][1] & mask).sum() / mask.sum()
+    overlap = (weak["a"].mask & mask).sum() / mask.sum()
     assert overlap > 0.9
-    assert weak["c"][1] is mask and weak["d"][1] is mask  # nobody is scored on weak labels
+    assert weak["c"].mask is mask and weak["d"].mask is mask  # nobody is scored on weak labels

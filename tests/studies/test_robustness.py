@@ -8,7 +8,7 @@ from torch import nn
 from utils.settings import preset
 from utils.studies import robustness
 
-HYPER = preset("quick", image_size=32)
+HYPER = preset("quick", image_size=32, pixel_size=1.0)
 
 
 class Threshold(nn.Module):

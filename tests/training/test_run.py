@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from utils.cases import Pair
 from utils.dataset import SliceDataset, Split, batches
 from utils.errors import InputError
 from utils.losses import CombinedLoss
@@ -21,7 +22,9 @@ from utils.training.weights import begin_with
 from utils.unet import build_unet
 
 SPLIT = Split(("Case_000",), ("Case_001",), ("Case_002",))
-TINY = Settings(image_size=32, width=4, levels=3, epochs=12, batch_size=2, dsc_threshold=0)
+TINY = Settings(
+    image_size=32, pixel_size=1, width=4, levels=3, epochs=12, batch_size=2, dsc_threshold=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +37,8 @@ def sets():
         sizes = np.linspace(0, 11 - number, 12)[:, None, None]
         mask = (radius < sizes).astype(np.uint8)
         hu = np.where(mask, -800, np.where(radius < 14, 40, -1000)).astype(np.int16)
-        pairs[name] = (hu, mask)
-    window = TINY.window
-    return tuple(SliceDataset(pairs, [name], 32, window) for name in pairs)
+        pairs[name] = Pair(hu, mask, (1.0, 1.0, 1.0))
+    return tuple(SliceDataset(pairs, [name], TINY) for name in pairs)
 
 
 def test_it_learns_and_writes_a_run(sets, tmp_path, capsys):

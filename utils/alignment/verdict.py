@@ -58,7 +58,7 @@ def check_case(hu, mask):
 def check_cases(pairs):
     """Check every pair of `create_paired_data`; name -> Verdict."""
     bar = tqdm(pairs.items(), desc="alignment", unit="case")
-    return {name: check_case(*pair) for name, pair in bar}
+    return {name: check_case(pair.hu, pair.mask) for name, pair in bar}
 
 
 def correct_mask(mask, *steps):

@@ -49,14 +49,14 @@ def expected_calibration_error(curve):
     return float(np.average(gap, weights=filled["pixels"]))
 
 
-def dropout_uncertainty(model, hu, settings, passes=16, seed=2024):
+def dropout_uncertainty(model, hu, settings, spacing, passes=16, seed=2024):
     """Where the network doubts: many passes with dropout on (Gal and Ghahramani 2016).
 
-    hu : int16 [n, rows, cols]. Returns (mean probability, uncertainty), float32, shape of `hu`;
-    uncertainty is the entropy of the mean probability in bits, 0 where all passes agree for
-    certain and 1 where lung and background are even (arXiv:1506.02142). Only dropout is switched
-    on; batch normalisation keeps its running statistics. Raises InputError for a model without
-    dropout, for which all passes would be the same.
+    hu, spacing : as for `inference.slice_logits`. Returns (mean probability, uncertainty),
+    float32, shape of `hu`; uncertainty is the entropy of the mean probability in bits, 0 where
+    all passes agree for certain and 1 where lung and background are even (arXiv:1506.02142).
+    Only dropout is switched on; batch normalisation keeps its running statistics. Raises
+    InputError for a model without dropout, for which all passes would be the same.
     """
     dropouts = [m for m in model.modules() if isinstance(m, nn.Dropout) and m.p > 0]
     if not dropouts:
@@ -72,7 +72,7 @@ def dropout_uncertainty(model, hu, settings, passes=16, seed=2024):
             dropout.train()
         try:
             for _ in range(passes):
-                total += slice_probabilities(model, hu, settings)
+                total += slice_probabilities(model, hu, settings, spacing)
         finally:
             model.eval()
     mean = (total / passes).clip(1e-7, 1 - 1e-7)

@@ -40,11 +40,11 @@ MOST_WORKERS = 8  # each holds torch and the slices: about half a gigabyte
 def run_study(configurations, seeds, pairs, split, folder, base=SMALL):
     """Train every configuration with every seed and score it on the validation patients.
 
-    configurations : name -> fields of `base` that it changes; pairs, split : of `utils.dataset`;
-    folder : where the runs are kept, so that a second call trains only what is new. Test
-    patients are not looked at. Returns a DataFrame, one row a configuration, seed and patient,
-    with `patient_metrics`, `diverged` and `epoch_scores`; a run that diverges scores as one that
-    finds nothing.
+    configurations : name -> fields of `base` that it changes; pairs : of
+    `cases.create_paired_data`; split : of `utils.dataset`; folder : where the runs are kept, so
+    that a second call trains only what is new. Test patients are not looked at. Returns a
+    DataFrame, one row a configuration, seed and patient, with `patient_metrics`, `diverged` and
+    `epoch_scores`; a run that diverges scores as one that finds nothing.
 
     Images are so small that a second thread saves a run next to nothing; a second run beside it
     does. So each run has a process and one thread, which also makes its result the same on
@@ -59,16 +59,18 @@ def run_study(configurations, seeds, pairs, split, folder, base=SMALL):
         for name, changes in configurations.items()
         for seed in seeds
     ]
-    sets = [
-        SliceDataset(pairs, names, base.image_size, base.window, base.body_only)
-        for names in (split.train, split.validation)
-    ]
-    scored = {name: tuple(map(np.array, pairs[name])) for name in split.validation}
+    sets = [SliceDataset(pairs, names, base) for names in (split.train, split.validation)]
+    scored = {name: _in_memory(pairs[name]) for name in split.validation}
     context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
     workers = min(len(plan), os.cpu_count() or 1, MOST_WORKERS)
     with ProcessPoolExecutor(workers, context, _share, (scored, split, sets)) as pool:
         rows = list(tqdm(pool.map(_run, plan), total=len(plan), desc="training", unit="run"))
     return pd.concat(rows, ignore_index=True)
+
+
+def _in_memory(pair):
+    """A pair without its mapped file, which another process would not find."""
+    return pair._replace(hu=np.array(pair.hu), mask=np.array(pair.mask))
 
 
 def study_run_folder(folder, name, seed):
@@ -105,9 +107,12 @@ def trained_and_scored(name, settings, run, pairs, split, sets):
     try:
         model, history = training.train(settings, split, *sets, run)
     except InputError:
-        masks = {case: np.zeros_like(pairs[case][1]) for case in split.validation}
+        masks = {case: np.zeros_like(pairs[case].mask) for case in split.validation}
         return scores_of(name, settings.seed, masks, pairs).assign(diverged=True)
-    masks = {case: segment(model, pairs[case][0], settings, 64) for case in split.validation}
+    masks = {
+        case: segment(model, pairs[case].hu, settings, pairs[case].spacing, 64)
+        for case in split.validation
+    }
     scores = scores_of(name, settings.seed, masks, pairs).assign(diverged=False)
     return scores.assign(**epoch_scores(history))
 
@@ -115,10 +120,10 @@ def trained_and_scored(name, settings, run, pairs, split, sets):
 def scores_of(name, seed, masks, pairs):
     """`patient_metrics` of some patients: DataFrame, one row a patient, with `loss` and `seed`.
 
-    masks : case -> uint8 mask; pairs : of `utils.dataset`.
+    masks : case -> uint8 mask; pairs : of `cases.create_paired_data`.
     """
     slices = [
-        slice_metrics(mask, pairs[case][1]).assign(case=case, split="validation")
+        slice_metrics(mask, pairs[case].mask).assign(case=case, split="validation")
         for case, mask in masks.items()
     ]
     return patient_metrics(pd.concat(slices)).assign(loss=name, seed=seed)

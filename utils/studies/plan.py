@@ -10,6 +10,7 @@ from utils.settings import Settings
 # A network that learns in seconds; only comparisons within the study mean anything
 SMALL = Settings(
     image_size=48,
+    pixel_size=6.5,
     width=8,
     levels=4,
     batch_size=8,
@@ -54,7 +55,7 @@ WISHED = {
 FULL = LOSSES | WISHED
 
 
-def other_data(volumes, pairs, split):
+def other_data(pairs, split):
     """What the reports would have liked to change in the data, for `run_study`.
 
     Returns name -> (configuration, pairs, split): the couch and all else outside the body set to
@@ -62,10 +63,11 @@ def other_data(volumes, pairs, split):
     patients labelled by `anatomy.threshold_lungs` in place of a reader.
     """
     air, weak = {}, {}
-    for name, (hu, mask) in tqdm(pairs.items(), desc="other data", unit="case", leave=False):
-        air[name] = body_in_air(hu), mask
+    for name, pair in tqdm(pairs.items(), desc="other data", unit="case", leave=False):
+        air[name] = pair._replace(hu=body_in_air(pair.hu))
         drawn = name not in split.train
-        weak[name] = hu, mask if drawn else threshold_lungs(hu, volumes[name].spacing)
+        labels = pair.mask if drawn else threshold_lungs(pair.hu, pair.spacing)
+        weak[name] = pair._replace(mask=labels)
     few = dataclasses.replace(split, train=split.train[: len(split.train) // 2])
     return {
         "without couch": ({}, air, split),

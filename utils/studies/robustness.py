@@ -77,7 +77,7 @@ def slice_scores(networks, cases, trouble, severity):
     for hu, mask, spacing in cases:
         for name, (model, settings) in networks.items():
             worse, truth, chosen = degraded(trouble, severity, hu, mask, spacing, settings)
-            scores[name].append(lung_slice_dsc(segment(model, worse, chosen), truth))
+            scores[name].append(lung_slice_dsc(segment(model, worse, chosen, spacing), truth))
     return {name: np.concatenate(each) for name, each in scores.items()}
 
 

@@ -170,10 +170,7 @@ def train_dataset(dataset, settings, run_name):
     alignment.require_aligned(dataset, volumes)
     pairs = create_paired_data(volumes, load_masks(dataset))
     split = split_cases(pairs, settings.seed)
-    sets = [
-        SliceDataset(pairs, names, settings.image_size, settings.window, settings.body_only)
-        for names in (split.train, split.validation)
-    ]
+    sets = [SliceDataset(pairs, names, settings) for names in (split.train, split.validation)]
     run_folder = derived_folder(dataset) / "runs" / run_name
     train(settings, split, *sets, run_folder)
     return run_folder
