@@ -47,14 +47,27 @@ class Grid:
 
 
 def _resampled(maps, *pairs):
-    """Maps [n, rows, cols] resampled by the weights of each axis.
+    """Maps [n, rows, cols] resampled by the weights of each axis, the one that shrinks first.
 
     pairs : the arguments of `axis_weights`, each as (row, column).
     """
     rows, cols = (
         torch.from_numpy(axis_weights(*axis)).to(maps.device) for axis in zip(*pairs, strict=True)
     )
-    return rows @ maps @ cols.T
+    if len(rows) < maps.shape[1]:
+        return _few_rows(rows, maps) @ cols.T
+    return _few_rows(rows, maps @ cols.T)
+
+
+def _few_rows(weights, maps):
+    """weights @ maps where nearly all weights are 0: the few rows that count, one after another."""
+    counts = weights != 0
+    first, result = counts.int().argmax(1), 0
+    for step in range(int(counts.sum(1).max())):
+        at = (first + step).clamp(max=maps.shape[1] - 1)
+        new = (first + step == at)[:, None]  # not the last row a second time
+        result = result + weights.gather(1, at[:, None]) * new * maps[:, at]
+    return result
 
 
 def axis_weights(count_to, size_to, start, count_from, size_from):
