@@ -1,7 +1,7 @@
 """What lungs, windpipe and body look like on CT, and what that says about a mask."""
 
 # fmt: off
-from utils.anatomy.body import body_in_air
+from utils.anatomy.body import body_in_air, body_mask
 from utils.anatomy.lungs import (
     LEFT, RIGHT, body_midline, bounding_box, litres, split_lungs, volumes_in_litres,
 )
@@ -10,7 +10,7 @@ from utils.anatomy.postprocessing import STEPS, postprocess
 from utils.anatomy.threshold import threshold_lungs
 
 __all__ = [
-    "LEFT", "RIGHT", "STEPS", "body_in_air", "body_midline", "bounding_box", "litres",
+    "LEFT", "RIGHT", "STEPS", "body_in_air", "body_mask", "body_midline", "bounding_box", "litres",
     "postprocess", "reasons_to_doubt", "split_lungs", "threshold_lungs", "volumes_in_litres",
 ]
 # fmt: on
