@@ -1,4 +1,4 @@
-"""Metrics of an epoch against torchmetrics and evaluation.py, and the learning step."""
+"""Metrics of an epoch against torchmetrics and `utils.overlap`, and the learning step."""
 
 import pytest
 import torch

@@ -30,7 +30,7 @@ class Verdict:
     contrast : of the mask as given. best : of the placement that fits best. rival : the best
     contrast among all other orientations, so that best - rival says how sure the orientation
     is; where they are close, a symmetric chest cannot tell it. correction : the steps by which
-    `correct` would move the mask into place; nothing is ever moved unasked.
+    `correct_mask` would move the mask into place; nothing is ever moved unasked.
     """
 
     verdict: str
@@ -128,7 +128,7 @@ def _name(placement):
 
 
 def _steps(placement):
-    """The same as steps for `correct`."""
+    """The same as steps for `correct_mask`."""
     transpose, *flips = placement.orientation
     steps = ["transpose"] if transpose else []
     steps += [f"flip {axis}" for axis, flip in zip(AXES, flips, strict=True) if flip]

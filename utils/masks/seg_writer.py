@@ -1,7 +1,7 @@
-"""Masks and predictions as DICOM SEG on the original series, and back.
+"""Masks and predictions as DICOM SEG on the original series; `seg_reader` is the way back.
 
     write_seg(mask, volume, "Case_000_seg.dcm")
-    mask = seg_reader.read_seg("Case_000_seg.dcm", volume)
+    mask = read_seg("Case_000_seg.dcm", volume)
 
 The object is PS3.3 A.51, made by highdicom; what was written is read back by `seg_reader`,
 which owes nothing to highdicom, before it is kept.

@@ -14,7 +14,7 @@ def prediction_summary(volume, labels, litres, sentences):
     """One page for one scan: six axial slices, a coronal cut, volumes and doubts.
 
     volume : Volume; labels : right 1 and left 2; litres : of `volumes_in_litres`;
-    sentences : of `plausibility.reasons_to_doubt`.
+    sentences : of `anatomy.reasons_to_doubt`.
     """
     figure = plt.figure(figsize=(TEXT_WIDTH, 5.2), layout="constrained")
     axes = figure.subplot_mosaic("abg\ncdg\nefh", width_ratios=(1, 1, 1.5))

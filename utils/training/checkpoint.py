@@ -35,7 +35,7 @@ def save_checkpoint(file, fingerprint, trainer):
 
 
 def restore_checkpoint(file, fingerprint, trainer):
-    """Put a new trainer to where `save` found another; returns whether that was done.
+    """Put a new trainer to where `save_checkpoint` found another; returns whether that was done.
 
     Not when there is no checkpoint, it belongs to another run, or it cannot be read: the
     trainer then stays as it was. Raises InputError for one that can be read but does not fit.

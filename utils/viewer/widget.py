@@ -1,8 +1,8 @@
-"""The slice viewer with overlay slider: a widget; beside it a page without a kernel, an animation.
+"""The slice viewer with overlay slider: a widget.
 
-All three show a `drawing.View` as `drawing.compose` describes. Widget and page draw
-it in the browser (viewer.js); its slices travel there once, so that no slice asks the kernel for
-anything.
+It shows a `drawing.View` as `drawing.compose` describes; so do the page without a kernel and the
+animation (page.py). Widget and page draw it in the browser (viewer.js); its slices travel there
+once, so that no slice asks the kernel for anything.
 """
 
 import base64
