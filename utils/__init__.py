@@ -1,1 +1,33 @@
-"""Shared code of the lung-segmentation notebooks: one subject a file."""
+"""What the notebooks share: rooms, entered by their face (`from utils.dicom import …`), and files.
+
+In the order in which data travels:
+
+    errors        InputError, the one error that a user is meant to read
+    workspace     where data sets and figures lie, and how a file is written whole
+    datasets/     data to begin with: the phantom, the LCTSC collection, pictures
+    dicom/        a folder of DICOM files into a volume in Hounsfield units
+    deidentify/   copies of DICOM folders that do not say whose they are
+    masks/        lung masks as files: npz, RTSTRUCT and DICOM SEG
+    cases         the cases of a data set: volumes and masks, joined
+    anatomy/      what lungs, windpipe and body look like on CT
+    alignment/    is this mask the mask of this volume?
+    viewer/       the slice viewer: a widget, a page without a kernel, a moving picture
+    settings      the hyper-parameters of a run, and their presets
+    dataset       patients split, slices resampled, batches gathered
+    augment       slices turned, moved, scaled, brightened and blurred
+    unet          the network
+    losses        what training minimises
+    overlap       Dice and its kin: what two masks score, the empty ones too
+    runtime/      what the machine can do: devices, memory, several processes
+    training/     a run: its epochs, its files, its restart
+    inference     a trained network on whole volumes
+    evaluation/   how good is it? tables, surfaces, intervals, calibration
+    plots/        every figure
+    report/       figures and numbers into the PDF of the report
+    predict       a scan of your own in, lungs out
+    images/       the same for pictures with masks, PNG or TIFF
+    studies/      what is compared: losses, the reports' wishes, robustness
+    workflow      the notebooks, one after the other
+
+Who may import whom is listed in pyproject.toml and held by `make lint`.
+"""
