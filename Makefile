@@ -97,10 +97,8 @@ kill: $(INSTALLED)  ## kill training twenty times: every restart must end as an 
 fuzz: $(INSTALLED)  ## feed the loader thousands of broken files
 	$(PY) -m tests.fuzz --seconds 100
 
-docs: $(INSTALLED)  ## the docstrings of utils as pages: build/docs/index.html
-	@rm -rf docs/modules
-	@$(PY) -m sphinx.ext.apidoc -q -e -T -o docs/modules utils
-	@$(PY) -m sphinx -W --keep-going -q -b html docs build/docs
+docs: $(INSTALLED)  ## a chapter for each room of utils, and a walk: build/docs/index.html
+	@$(PY) -m sphinx -E -W --keep-going -q -b html docs build/docs
 	@echo "docs: build/docs/index.html"
 
 bench: $(INSTALLED)  ## timings against peers, side by side, into benchmarks/results
@@ -119,7 +117,7 @@ format: $(INSTALLED)  ## let ruff put code and notebooks in order
 	$(PY) -m ruff format .
 
 clean:  ## delete what was computed; data sets stay
-	rm -rf build docs/modules figures/*/*.pdf figures/*/*.json figures/*/*.tex data/*/derived .pytest_cache .ruff_cache
+	rm -rf build figures/*/*.pdf figures/*/*.json figures/*/*.tex data/*/derived .pytest_cache .ruff_cache
 
 clean-all: clean  ## also delete the embedded data set and the environment
 	rm -rf data/phantom data/synthetic_* .venv node_modules *.egg-info
