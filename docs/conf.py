@@ -4,10 +4,9 @@ import re
 
 project = "Lung segmentation"
 copyright = "the authors named in CITATION.cff"
-extensions = ["sphinx.ext.autodoc", "numpydoc"]
+extensions = ["sphinx.ext.autodoc"]
 autodoc_inherit_docstrings = False  # those of torch refer to pages of torch
 autodoc_member_order = "bysource"
-numpydoc_show_class_members = False  # the classes of torch would list hundreds of inherited ones
 default_role = "code"  # one backtick is enough in a docstring
 maximum_signature_line_length = 88
 smartquotes = False  # would make one dash of the two before an option
