@@ -13,7 +13,8 @@ In the order in which data travels:
     alignment/    is this mask the mask of this volume?
     viewer/       the slice viewer: a widget, a page without a kernel, a moving picture
     settings      the hyper-parameters of a run, and their presets
-    dataset       patients split, slices resampled, batches gathered
+    scale         the network sees millimetres: slices onto pixels of one size, and back
+    dataset       patients split, slices gathered in batches
     augment       slices turned, moved, scaled, brightened and blurred
     unet          the network
     losses        what training minimises
