@@ -3,6 +3,8 @@
 Runs where LUNG_REAL_DATA names the folder; SimpleITK, where it is installed, is a second reader.
 """
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -97,9 +99,15 @@ def second_reading(files):
     return sitk.GetArrayFromImage(image), image.GetSpacing()[::-1], image.GetOrigin()
 
 
+@functools.cache
+def loaded(folder):
+    """A series, read once for all tests."""
+    return read_series(folder)
+
+
 @pytest.mark.parametrize("name", LOADED)
 def test_series_load(real_data, name):
-    volume = read_series(real_data / name)
+    volume = loaded(real_data / name)
     shape, spacing = LOADED[name]
     assert volume.hu.shape == shape and volume.hu.dtype == np.int16
     assert volume.spacing == pytest.approx(spacing, abs=1e-5)
@@ -111,7 +119,7 @@ def test_series_load(real_data, name):
 
 @pytest.mark.parametrize("name", LOADED)
 def test_series_agree_with_simpleitk(real_data, name):
-    volume = read_series(real_data / name)
+    volume = loaded(real_data / name)
     pixels, spacing, origin = second_reading(volume.files)
     np.testing.assert_array_equal(volume.hu, np.maximum(pixels, -1024))
     np.testing.assert_allclose(volume.spacing, spacing, atol=1e-4)

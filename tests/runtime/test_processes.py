@@ -30,19 +30,23 @@ from utils.runtime import best_device, devices, process_group
 from utils.settings import Settings
 from utils.training import train
 
-if sys.argv[2] == "float32":
-    devices.CPU_FLAGS = Path("none")  # a processor that is not asked for bfloat16
 settings = Settings(
     image_size=32, width=4, levels=3, epochs=3, batch_size=4, dropout=0.0, learning_rate=0.003
 )
+folder = Path(sys.argv[1])
 with process_group(best_device()):
-    train(settings, SPLIT, *sets(), Path(sys.argv[1]))
+    train(settings, SPLIT, *sets(), folder / "mixed")
+    devices.CPU_FLAGS = Path("none")  # a processor that is not asked for bfloat16
+    train(settings, SPLIT, *sets(), folder / "float32")
 """
+PRECISIONS = {"float32": 1e-4, "mixed": 5e-3}  # how far losses may lie apart, of their value
 
 
-def history_of(processes, folder, precision):
-    """The history of a run in so many processes; in bfloat16 where the processor is fast in it."""
-    folder.mkdir()
+def histories_of(processes, folder):
+    """The histories of runs in so many processes, by precision.
+
+    Mixed is bfloat16 where the processor is fast in it, and float32 once more elsewhere.
+    """
     (folder / "worker.py").write_text(WORKER)
     start = [sys.executable]
     if processes > 1:
@@ -51,25 +55,28 @@ def history_of(processes, folder, precision):
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "builders")]),
         "OMP_NUM_THREADS": "1",
     }
-    command = [*start, str(folder / "worker.py"), str(folder / "run"), precision]
+    command = [*start, str(folder / "worker.py"), str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("epoch  1/3") == 1  # only the first process speaks
-    return pd.read_csv(folder / "run/history.csv")
+    assert done.stdout.count("epoch  1/3") == len(PRECISIONS)  # only the first process speaks
+    return {name: pd.read_csv(folder / name / "history.csv") for name in PRECISIONS}
 
 
-# eight bits of bfloat16 against twenty-four: rounding alone moves a loss by a part in a thousand
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("mixed", 5e-3)])
-def test_two_processes_of_half_the_batch_are_one_of_the_whole(precision, tolerance, tmp_path):
-    """Losses agree over three epochs, to 1e-4 of their value in float32, accuracy and DSC to 1e-2.
+@pytest.fixture(scope="module")
+def histories(tmp_path_factory):
+    """(alone, together): what one process learns, and what two of half the batch learn."""
+    return [histories_of(n, tmp_path_factory.mktemp(f"processes{n}")) for n in (1, 2)]
 
-    Mixed precision is float32 again on processors that are not fast in bfloat16.
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_two_processes_of_half_the_batch_are_one_of_the_whole(precision, histories):
+    """Losses agree over three epochs to 1e-4 of their value in float32, accuracy and DSC to 1e-2.
+
+    bfloat16 has eight bits: rounding alone moves a loss by a part in a thousand.
     """
-    alone, together = (
-        history_of(n, tmp_path / name, precision) for n, name in ((1, "one"), (2, "two"))
-    )
+    alone, together = (each[precision] for each in histories)
     for column in ("train_loss", "validation_loss"):
-        np.testing.assert_allclose(together[column], alone[column], rtol=tolerance)
+        np.testing.assert_allclose(together[column], alone[column], rtol=PRECISIONS[precision])
     for column in ("train_accuracy", "train_dsc", "validation_accuracy", "validation_dsc"):
         np.testing.assert_allclose(together[column], alone[column], atol=1e-2)
 
