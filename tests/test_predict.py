@@ -19,7 +19,8 @@ from torch import nn
 
 from utils import inference, predict
 from utils.cases import Pair
-from utils.datasets.phantom.making import small_patient, write_case
+from utils.datasets.phantom.making import write_case
+from utils.datasets.phantom.patients import small_patient
 from utils.dicom.reader import read_series
 from utils.errors import InputError
 from utils.inference import segment, segment_cases

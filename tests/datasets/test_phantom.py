@@ -10,13 +10,8 @@ import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from utils.datasets.phantom import making as phantom
-from utils.datasets.phantom.making import (
-    PATIENTS,
-    make_patient,
-    make_phantom,
-    small_patient,
-    write_case,
-)
+from utils.datasets.phantom.making import make_patient, make_phantom, write_case
+from utils.datasets.phantom.patients import PATIENTS, small_patient
 from utils.datasets.phantom.slices import ct_slice
 from utils.errors import InputError
 

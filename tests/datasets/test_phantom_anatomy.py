@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from utils.datasets.phantom.making import PATIENTS, make_patient, small_patient
+from utils.datasets.phantom.making import make_patient
+from utils.datasets.phantom.patients import PATIENTS, small_patient
 
 NUMBERS = range(12)
 

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from utils.datasets.phantom.making import small_patient, write_case
+from utils.datasets.phantom.making import write_case
+from utils.datasets.phantom.patients import small_patient
 from utils.datasets.synthetic import making as synthetic_images
 from utils.datasets.synthetic import tomography
 from utils.errors import InputError

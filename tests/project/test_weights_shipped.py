@@ -2,7 +2,8 @@
 
 from utils import inference, predict
 from utils.anatomy.postprocessing import postprocess
-from utils.datasets.phantom.making import PATIENTS, make_patient
+from utils.datasets.phantom.making import make_patient
+from utils.datasets.phantom.patients import PATIENTS
 from utils.evaluation.tables import patient_metrics, slice_metrics
 
 
