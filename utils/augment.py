@@ -9,8 +9,12 @@ import math
 import torch
 from torch.nn import functional as F
 
+from utils.settings import Settings
 
-def augment(images, truths, settings):
+
+def augment(
+    images: torch.Tensor, truths: torch.Tensor, settings: Settings
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Change a batch at random within the bounds of the settings.
 
     images : float [n, 1, h, w], 0 to 1. truths : [n, 1, h, w], masks or label maps, moved along
@@ -18,7 +22,8 @@ def augment(images, truths, settings):
     beyond the edge is mirrored, in both alike. Returns (images, truths), of the same dtypes.
     """
     if moves(settings):
-        theta = random_maps(len(images), *images.shape[2:], settings).to(images.device)
+        rows, cols = images.shape[2:]
+        theta = random_maps(len(images), rows, cols, settings).to(images.device)
         images, truths = warp(images, theta, "bilinear"), warp(truths, theta, "nearest")
     if settings.blur:
         images = blur(images, settings.blur * torch.rand(len(images), device=images.device))
@@ -30,7 +35,7 @@ def augment(images, truths, settings):
     return images, truths
 
 
-def moves(settings):
+def moves(settings: Settings) -> bool:
     """Whether these settings move pixels."""
     return any(
         (
@@ -44,7 +49,7 @@ def moves(settings):
     )
 
 
-def random_maps(n, rows, cols, settings):
+def random_maps(n: int, rows: int, cols: int, settings: Settings) -> torch.Tensor:
     """n affine maps from the place of a pixel in the result to its place in the original.
 
     Rotation, shear and zoom are taken about the centre in pixels, then written in the
@@ -74,7 +79,7 @@ def random_maps(n, rows, cols, settings):
     return torch.cat([matrix, shift[:, :, None]], 2)
 
 
-def warp(images, theta, mode):
+def warp(images: torch.Tensor, theta: torch.Tensor, mode: str) -> torch.Tensor:
     """Each image of a batch resampled by its own affine map; dtype and shape stay."""
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     moved = F.grid_sample(
@@ -83,7 +88,7 @@ def warp(images, theta, mode):
     return moved.to(images.dtype)
 
 
-def blur(images, sigma):
+def blur(images: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
     """Gaussian blur; sigma : px, [n], one for each image, at most 3. Borders are replicated."""
     x = torch.arange(-9, 10, device=images.device)
     # a tenth of a pixel blurs nothing and keeps the exponent finite

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +27,10 @@ class Pair(NamedTuple):
     spacing: tuple[float, float, float]  # mm: slice, row, column
 
 
-def case_names(dataset):
+Pairs = dict[str, Pair]  # case -> Pair, see `create_paired_data`
+
+
+def case_names(dataset: Path | str) -> list[str]:
     """Names of a data set's cases, sorted: the folders below `Images/`."""
     images = dataset_folder(dataset) / "Images"
     names = sorted(path.name for path in images.iterdir() if path.is_dir())
@@ -37,7 +42,7 @@ def case_names(dataset):
     return names
 
 
-def load_cases(dataset, cases=None):
+def load_cases(dataset: Path | str, cases: Sequence[str] | None = None) -> dict[str, Volume]:
     """Volumes of a data set by case name, from the cache where the source files are unchanged.
 
     dataset : name or path, as in `utils.workspace.dataset_folder`. cases : names to load, all by
@@ -65,7 +70,7 @@ def load_cases(dataset, cases=None):
     return volumes
 
 
-def load_masks(dataset):
+def load_masks(dataset: Path | str) -> dict[str, np.ndarray]:
     """Read every `Segmentations/<case>_seg.npz` of a data set: name of case -> uint8 mask.
 
     Raises one InputError that lists everything wrong with any of them.
@@ -88,7 +93,7 @@ def load_masks(dataset):
     return masks
 
 
-def create_paired_data(volumes, masks):
+def create_paired_data(volumes: dict[str, Volume], masks: dict[str, np.ndarray]) -> Pairs:
     """Join images and masks by case: name -> Pair(HU [slices, rows, cols], mask, spacing).
 
     volumes : name -> Volume. masks : name -> uint8 array. Raises InputError that lists every
@@ -133,7 +138,7 @@ def _load_case(source, name, cache):
     return volume
 
 
-def source_fingerprint(folder):
+def source_fingerprint(folder: Path) -> str:
     """Digest of names, sizes and modification times of all files below a folder.
 
     Not of their bytes: to hash those would cost as much as to read the series, which is what

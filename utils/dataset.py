@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+from collections.abc import Iterable, Sequence
 from math import floor
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -11,9 +13,19 @@ from tqdm.auto import tqdm
 
 from utils import runtime
 from utils.anatomy import body_in_air
+from utils.cases import Pairs
 from utils.errors import InputError
 from utils.runtime import rank_and_count
 from utils.scale import AIR, square_grid
+from utils.settings import Settings
+
+
+class BatchSource(Protocol):
+    """What training takes: any data set that gathers a batch at once, images and truths."""
+
+    def __len__(self) -> int: ...
+
+    def __getitems__(self, indices: list[int]) -> tuple[torch.Tensor, torch.Tensor]: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +37,7 @@ class Split:
     test: tuple[str, ...]
 
 
-def split_cases(names, seed):
+def split_cases(names: Iterable[str], seed: int) -> Split:
     """Divide patients at random: a third for testing, a fifth of the rest for validation.
 
     Slices of one patient look alike, so they stay on one side: a split by slice would let the
@@ -41,7 +53,7 @@ def split_cases(names, seed):
     return divided(names, max(1, floor(len(names) / 3)), 1 / 5, seed)
 
 
-def divided(patients, n_test, validation, seed):
+def divided(patients: Sequence[str], n_test: int, validation: float, seed: int) -> Split:
     """A Split of sorted patients at random: `n_test` to test, a share of the others to validate.
 
     validation : share, rounded to whole patients, one at least.
@@ -74,7 +86,7 @@ class SliceDataset(Dataset):
     are gathered by one indexing operation. `index` lists (case, slice) of each item.
     """
 
-    def __init__(self, pairs, names, settings):
+    def __init__(self, pairs: Pairs, names: Sequence[str], settings: Settings) -> None:
         self.window, size = settings.window, settings.image_size
         self.index = [(name, z) for name in names for z in range(len(pairs[name].hu))]
         self.hu = runtime.large_empty((len(self.index), size, size), np.int16)
@@ -96,11 +108,11 @@ class SliceDataset(Dataset):
         return len(self.index)
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """What the slices and masks take, in bytes."""
         return self.hu.nbytes + self.truth.nbytes
 
-    def to(self, device):
+    def to(self, device: torch.device | str) -> Self:
         """The same data set with its slices and masks on a device; this one stays where it is."""
         moved = copy.copy(self)
         moved.hu, moved.truth = self.hu.to(device), self.truth.to(device)
@@ -116,7 +128,7 @@ class SliceDataset(Dataset):
         return images[:, None], self.truth[indices][:, None].float() / 255
 
 
-def to_unit_range(hu, window):
+def to_unit_range(hu: torch.Tensor, window: tuple[float, float]) -> torch.Tensor:
     """Map HU linearly so that the window's ends become 0 and 1, clipped outside; float32."""
     low, high = window
     return ((hu.float() - low) / (high - low)).clamp_(0, 1)
@@ -131,7 +143,7 @@ class EpochBatches(Sampler):
     another epoch. Shuffled is for learning. Raises InputError when a batch cannot be shared.
     """
 
-    def __init__(self, slices, batch_size, shuffle, seed):
+    def __init__(self, slices: int, batch_size: int, shuffle: bool, seed: int) -> None:
         self.slices, self.batch_size, self.shuffle, self.seed = slices, batch_size, shuffle, seed
         self.epoch = 0
         self.rank, self.processes = rank_and_count()
@@ -156,13 +168,15 @@ class EpochBatches(Sampler):
             yield batch[self.rank :: self.processes].tolist()
 
 
-def batches(dataset, batch_size, shuffle=False, seed=0):
+def batches(
+    dataset: BatchSource, batch_size: int, shuffle: bool = False, seed: int = 0
+) -> DataLoader:
     """A DataLoader over slices; shuffled in an order that the seed decides.
 
     dataset : a SliceDataset, or any other whose `__getitems__` gathers a batch at once.
     """
     return DataLoader(
-        dataset,
+        dataset,  # type: ignore[arg-type]  # torch asks for its own class but uses no more than this
         batch_sampler=EpochBatches(len(dataset), batch_size, shuffle, seed),
         collate_fn=lambda batch: batch,  # __getitems__ has collated it already
     )

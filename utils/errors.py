@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -18,7 +19,7 @@ class InputError(ValueError):
 
 
 @contextmanager
-def about(name, end="; nothing was written."):
+def about(name: str, end: str = "; nothing was written.") -> Iterator[None]:
     """Within a with block, errors say what they are about: "Case_004: <problem><end>".
 
     Deep down a reader knows the value that is wrong, and only further up the file and the case
@@ -34,7 +35,7 @@ def about(name, end="; nothing was written."):
         raise InputError(f"{name}: too large for this machine's memory{end}") from None
 
 
-def command(main):
+def command(main: Callable[..., int | None]) -> Callable[..., int]:
     """Decorate the main function of a command line: an InputError is told, and the exit code is 1.
 
     What `main` returns is the exit code otherwise, 0 for None.

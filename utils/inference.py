@@ -2,19 +2,30 @@
 
 import zipfile
 import zlib
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm.auto import tqdm
 
 from utils.anatomy import body_in_air
+from utils.cases import Pairs
 from utils.dataset import to_unit_range
 from utils.masks import save_mask
 from utils.scale import AIR, whole_grid
+from utils.settings import Settings
 
 
 @torch.inference_mode()
-def segment(model, hu, settings, spacing, batch_size=16):
+def segment(
+    model: nn.Module,
+    hu: np.ndarray,
+    settings: Settings,
+    spacing: Sequence[float],
+    batch_size: int = 16,
+) -> np.ndarray:
     """Segment the lungs of one volume.
 
     hu : int16 [slices, rows, cols], Hounsfield units; may be memory-mapped, as only a batch of
@@ -29,7 +40,9 @@ def segment(model, hu, settings, spacing, batch_size=16):
     return mask
 
 
-def slice_logits(model, hu, settings, spacing):
+def slice_logits(
+    model: nn.Module, hu: np.ndarray, settings: Settings, spacing: Sequence[float]
+) -> torch.Tensor:
     """Logits of some slices on the scan's own grid; float32 tensor, shape of `hu`.
 
     hu : int16 [n, rows, cols], Hounsfield units. spacing : (slice, row, col) mm. Slices are
@@ -44,7 +57,7 @@ def slice_logits(model, hu, settings, spacing):
     return grid.to_scan(logits_of(model, images, settings)[:, 0])
 
 
-def logits_of(model, images, settings):
+def logits_of(model: nn.Module, images: torch.Tensor, settings: Settings) -> torch.Tensor:
     """Logits of a batch, float32; [n, 1, h, w] -> [n, 1, h, w].
 
     A network that was trained on mirrored slices is asked for the mirrored slice too, and the
@@ -57,7 +70,9 @@ def logits_of(model, images, settings):
 
 
 @torch.inference_mode()
-def slice_probabilities(model, hu, settings, spacing):
+def slice_probabilities(
+    model: nn.Module, hu: np.ndarray, settings: Settings, spacing: Sequence[float]
+) -> np.ndarray:
     """Probability of lung at every pixel of some slices; float32, shape of `hu`.
 
     hu, spacing : as for `slice_logits`. The model's mode (dropout on or off) is left as it is.
@@ -65,7 +80,9 @@ def slice_probabilities(model, hu, settings, spacing):
     return torch.sigmoid(slice_logits(model, hu, settings, spacing)).cpu().numpy()
 
 
-def segment_cases(model, pairs, settings, run_folder):
+def segment_cases(
+    model: nn.Module, pairs: Pairs, settings: Settings, run_folder: Path
+) -> dict[str, np.ndarray]:
     """Segment every case of `create_paired_data`; name -> uint8 mask.
 
     Masks are kept in `predictions/` of the run's folder. One is taken from there only if it was
@@ -75,8 +92,8 @@ def segment_cases(model, pairs, settings, run_folder):
     predictions = {}
     for name, (hu, _, spacing) in tqdm(pairs.items(), desc="segmenting", unit="case"):
         file = run_folder / "predictions" / f"{name}.npz"
-        checksums = weights, zlib.crc32(np.ascontiguousarray(hu)), zlib.crc32(np.array(spacing))
-        made_from = np.array(checksums, np.uint32)
+        voxels, size = np.ascontiguousarray(hu).data, np.array(spacing).data
+        made_from = np.array([weights, zlib.crc32(voxels), zlib.crc32(size)], np.uint32)
         mask = _kept_prediction(file, made_from)
         if mask is None:
             mask = segment(model, hu, settings, spacing)

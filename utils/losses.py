@@ -6,9 +6,16 @@ from torch.nn import functional as F
 
 from utils.errors import InputError
 from utils.overlap import scaled_threshold
+from utils.settings import Settings
 
 
-def soft_dice(probabilities, truth, dsc_threshold=0.0, eps=1e-6, squared=True):
+def soft_dice(
+    probabilities: torch.Tensor,
+    truth: torch.Tensor,
+    dsc_threshold: float = 0.0,
+    eps: float = 1e-6,
+    squared: bool = True,
+) -> torch.Tensor:
     """Dice similarity of probabilities with a binary truth, slice by slice.
 
         DSC = (2 Σ p y + ε) / (Σ p² + Σ y² + ε)
@@ -39,13 +46,13 @@ class CombinedLoss(nn.Module):
     for `squared`.
     """
 
-    def __init__(self, beta, dsc_threshold, squared=True):
+    def __init__(self, beta: float, dsc_threshold: float, squared: bool = True) -> None:
         super().__init__()
         self.beta = beta
         self.dsc_threshold = dsc_threshold
         self.squared = squared
 
-    def forward(self, logits, truth):
+    def forward(self, logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         """logits, truth : [n, 1, h, w]. Returns a scalar, the mean over the batch."""
         logits = logits.float()
         truth = truth.float()
@@ -73,12 +80,12 @@ class AdaptiveLoss(nn.Module):
     a tenth of what the widest slices hold.
     """
 
-    def __init__(self, beta, a0=0.02):
+    def __init__(self, beta: float, a0: float = 0.02) -> None:
         super().__init__()
         self.beta = beta
         self.a0 = a0
 
-    def forward(self, logits, truth):
+    def forward(self, logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         """logits, truth : [n, 1, h, w]. Returns a scalar, the mean over the batch."""
         logits, truth = logits.float(), truth.float()
         bce = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
@@ -86,7 +93,7 @@ class AdaptiveLoss(nn.Module):
         dice = soft_dice(torch.sigmoid(logits), truth)
         return (beta * bce.flatten(1).mean(1) + (1 - beta) * (1 - dice)).mean()
 
-    def bce_weight(self, lung_share):
+    def bce_weight(self, lung_share: torch.Tensor) -> torch.Tensor:
         """β(a) of slices whose share of lung is a; [n] -> [n]."""
         return self.beta + (1 - self.beta) * torch.exp(-lung_share / self.a0)
 
@@ -99,13 +106,13 @@ class LabelLoss(nn.Module):
     does not hold. two_sided : the Dice loss of `two_sided_dice` in place of `soft_dice`.
     """
 
-    def __init__(self, beta, dsc_threshold=0.0, two_sided=False):
+    def __init__(self, beta: float, dsc_threshold: float = 0.0, two_sided: bool = False) -> None:
         super().__init__()
         self.beta = beta
         self.dsc_threshold = dsc_threshold
         self.two_sided = two_sided
 
-    def forward(self, logits, labels):
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """logits [n, classes, h, w], labels [n, 1, h, w] of 0 … classes − 1. Returns a scalar."""
         logits, labels = logits.float(), labels[:, 0].long()
         entropy = F.cross_entropy(logits, labels)
@@ -116,7 +123,9 @@ class LabelLoss(nn.Module):
         return self.beta * entropy + (1 - self.beta) * (1 - dice.mean())
 
 
-def two_sided_dice(probabilities, truth, eps=1e-6):
+def two_sided_dice(
+    probabilities: torch.Tensor, truth: torch.Tensor, eps: float = 1e-6
+) -> torch.Tensor:
     """Half the Dice of the structure plus half the Dice of everything else, map by map.
 
         (Σ p y + ε) / (Σ p + y + ε) + (Σ (1 − p)(1 − y) + ε) / (Σ 2 − p − y + ε)
@@ -132,7 +141,7 @@ def two_sided_dice(probabilities, truth, eps=1e-6):
     return inside + outside
 
 
-def loss_from_settings(settings):
+def loss_from_settings(settings: Settings) -> nn.Module:
     """The loss that these settings name: a module of (logits, truth), a scalar.
 
     `combined` is CombinedLoss, or LabelLoss when there are several classes; `combined_sum` takes

@@ -12,10 +12,14 @@ What an empty mask scores is decided here too (P predicted, T true; NaN says "un
                           nothing to find
 """
 
+from typing import Any
+
 import numpy as np
 
+Numbers = Any  # a number, or an array of NumPy's or torch's
 
-def share(part, whole):
+
+def share(part: Numbers, whole: Numbers) -> Numbers:
     """part / whole, NaN where whole is 0. Numbers, or arrays of one shape; exact for integers."""
     if not hasattr(whole, "dtype"):
         part, whole = np.asarray(part, float), np.asarray(whole, float)
@@ -23,7 +27,7 @@ def share(part, whole):
         return part / whole
 
 
-def dice(overlap, predicted, true):
+def dice(overlap: Numbers, predicted: Numbers, true: Numbers) -> Numbers:
     """Dice similarity coefficient from sizes in pixels, 2 |P ∩ T| / (|P| + |T|) (Dice 1945).
 
     overlap, predicted, true : |P ∩ T|, |P| and |T|, numbers or arrays. NaN where both are empty.
@@ -31,12 +35,12 @@ def dice(overlap, predicted, true):
     return share(2 * overlap, predicted + true)
 
 
-def iou(overlap, predicted, true):
+def iou(overlap: Numbers, predicted: Numbers, true: Numbers) -> Numbers:
     """Intersection over union (Jaccard 1912) from sizes, |P ∩ T| / |P ∪ T|; see `dice`."""
     return share(overlap, predicted + true - overlap)
 
 
-def dsc(prediction, truth, threshold=None):
+def dsc(prediction: Numbers, truth: Numbers, threshold: float | None = None) -> np.ndarray:
     """`dice` of binary masks, slice by slice; float64 [n].
 
     prediction, truth : bool or 0/1 arrays [n, rows, cols]. With a threshold (px) the rule of the
@@ -53,7 +57,7 @@ def dsc(prediction, truth, threshold=None):
     return score
 
 
-def pixel_scores(tp, fp, tn, fn):
+def pixel_scores(tp: Numbers, fp: Numbers, tn: Numbers, fn: Numbers) -> dict[str, Numbers]:
     """Scores from counts of pixels, each defined by a share; 0/0 is NaN but for a missed lung.
 
     tp, fp, tn, fn : numbers or arrays: true positives, false positives, true negatives, false
@@ -73,7 +77,7 @@ def pixel_scores(tp, fp, tn, fn):
     }
 
 
-def scaled_threshold(pixels_at_512, rows, cols):
+def scaled_threshold(pixels_at_512: float, rows: int, cols: int) -> float:
     """A number of pixels stated for a 512 x 512 slice, as the same share of another size.
 
     1310 px are 0.5 % of 512 x 512, and 82 px of 128 x 128.
@@ -81,7 +85,7 @@ def scaled_threshold(pixels_at_512, rows, cols):
     return pixels_at_512 * rows * cols / 512**2
 
 
-def predicted_labels(logits):
+def predicted_labels(logits: Any) -> Any:
     """Labels [n, 1, h, w] of logits [n, c, h, w]: 0 or 1 from one map, the likeliest of several."""
     if logits.shape[1] == 1:
         return (logits > 0).long()  # a logit of 0 is a probability of 0.5

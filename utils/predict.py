@@ -6,9 +6,11 @@ python -m utils.predict FOLDER --out OUT    lungs of a series, or of each case o
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
+from torch import nn
 from tqdm.auto import tqdm
 
 from utils.anatomy import (
@@ -24,7 +26,7 @@ from utils.inference import segment
 from utils.masks import save_mask, write_seg
 from utils.plots import prediction_summary, use_style
 from utils.runtime import best_device
-from utils.settings import settings_from_json
+from utils.settings import Settings, settings_from_json
 from utils.training import load_weights
 from utils.unet import build_unet
 from utils.workspace import REPOSITORY, write_table, written_whole
@@ -32,22 +34,22 @@ from utils.workspace import REPOSITORY, write_table, written_whole
 WEIGHTS = REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
 
 
-def load_model(folder=WEIGHTS):
+def load_model(folder: Path = WEIGHTS) -> tuple[nn.Module, Settings]:
     """The shipped model, or that of any run's folder: (model in evaluation mode, settings).
 
     Raises InputError when weights or settings are missing, damaged or do not fit together.
     """
-    weights, settings = folder / "model.safetensors", folder / "settings.json"
-    if not weights.is_file() or not settings.is_file():
+    weights, described = folder / "model.safetensors", folder / "settings.json"
+    if not weights.is_file() or not described.is_file():
         raise InputError(
             f"{folder} holds no model, expected model.safetensors and settings.json. "
             "Give the folder of a trained run, or leave --model out for the shipped one."
         )
-    settings = settings_from_json(settings.read_text())
+    settings = settings_from_json(described.read_text())
     return load_weights(build_unet(settings), weights).to(best_device()), settings
 
 
-def case_folders(folder):
+def case_folders(folder: Path | str) -> list[Path]:
     """The series to segment: one folder each.
 
     folder : one series (DICOM files directly in it), a data set (`Images/Case_000` …), or a
@@ -74,7 +76,9 @@ def _is_dicom(file):
         return False
 
 
-def predict_series(folder, out, model, settings):
+def predict_series(
+    folder: Path | str, out: Path, model: nn.Module, settings: Settings
+) -> dict[str, Any]:
     """Segment one series and write what was found: `<case>_seg.dcm`, `<case>_seg.npz` and `.png`.
 
     The DICOM SEG refers to the series and holds right and left lung as two segments; the npz
@@ -98,7 +102,9 @@ def predict_series(folder, out, model, settings):
     return {"case": case, "slices": len(mask), **litres, "doubts": " ".join(sentences)}
 
 
-def predict_folder(folder, out, model_folder=WEIGHTS):
+def predict_folder(
+    folder: Path | str, out: Path | str, model_folder: Path = WEIGHTS
+) -> tuple[pd.DataFrame, list[str]]:
     """Segment a series or each case of a folder into `out`; see `predict_series`.
 
     Also writes `volumes.csv`, one row a case. Returns (that table, refusals), the latter a list
@@ -120,7 +126,7 @@ def predict_folder(folder, out, model_folder=WEIGHTS):
 
 
 @command
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Command line; exit code 1 when a case was refused."""
     parser = argparse.ArgumentParser(description="Lungs of a CT series, or of a folder of cases")
     parser.add_argument("folder", help="a DICOM series, or a folder of them; never written to")

@@ -7,12 +7,14 @@ training alone). Each way is a matrix for the rows and one for the columns, exac
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from utils.anatomy import body_mask, bounding_box
 from utils.errors import InputError
+from utils.settings import Settings
 
 AIR = -1000.0  # HU; what lies around a scan
 
@@ -21,13 +23,13 @@ AIR = -1000.0  # HU; what lies around a scan
 class Grid:
     """The network's pixels on the slices of one scan; each field is (row, column)."""
 
-    count: tuple[int, int]  # pixels of the network
-    pixel: tuple[float, float]  # mm
-    start: tuple[float, float]  # mm from the scan's first edge to the grid's, below 0 when padded
-    scan_count: tuple[int, int]  # pixels of the scan
-    scan_pixel: tuple[float, float]  # mm
+    count: tuple[int, ...]  # pixels of the network
+    pixel: tuple[float, ...]  # mm
+    start: tuple[float, ...]  # mm from the scan's first edge to the grid's, below 0 when padded
+    scan_count: tuple[int, ...]  # pixels of the scan
+    scan_pixel: tuple[float, ...]  # mm
 
-    def to_network(self, slices, around):
+    def to_network(self, slices: torch.Tensor, around: float) -> torch.Tensor:
         """Slices on the network's grid, `around` where there is no scan; float32.
 
         slices : tensor [n, rows, cols]. Larger pixels are means over area, the honest way down:
@@ -36,7 +38,7 @@ class Grid:
         there = self.count, self.pixel, self.start, self.scan_count, self.scan_pixel
         return _resampled(slices.float() - around, *there) + around
 
-    def to_scan(self, maps):
+    def to_scan(self, maps: torch.Tensor) -> torch.Tensor:
         """Maps of the network brought back to the scan's grid, linearly between centres; float32.
 
         maps : tensor [n, *count], on any device.
@@ -46,7 +48,7 @@ class Grid:
         return _resampled(maps.float(), *back)
 
 
-def _resampled(maps, *pairs):
+def _resampled(maps: torch.Tensor, *pairs) -> torch.Tensor:
     """Maps [n, rows, cols] resampled by the weights of each axis, the one that shrinks first.
 
     pairs : the arguments of `axis_weights`, each as (row, column).
@@ -70,7 +72,9 @@ def _few_rows(weights, maps):
     return result
 
 
-def axis_weights(count_to, size_to, start, count_from, size_from):
+def axis_weights(
+    count_to: int, size_to: float, start: float, count_from: int, size_from: float
+) -> np.ndarray:
     """Weights by which pixels along one axis become pixels of another size; [count_to, count_from].
 
     Pixel i of the result reaches from start + i · size_to to start + (i + 1) · size_to, in mm from
@@ -89,7 +93,7 @@ def axis_weights(count_to, size_to, start, count_from, size_from):
     return ((1 - abs(at - np.arange(count_from))).clip(0) * inside).astype(np.float32)
 
 
-def whole_grid(shape, spacing, settings):
+def whole_grid(shape: Sequence[int], spacing: Sequence[float], settings: Settings) -> Grid:
     """The grid that takes in whole slices, for prediction: never cropped, never squeezed.
 
     shape : (slices, rows, cols) and spacing : (slice, row, col) mm of the scan. At least
@@ -116,7 +120,9 @@ def _on_edge(start, size):
     return size * round(start / size)
 
 
-def square_grid(name, hu, mask, spacing, settings):
+def square_grid(
+    name: str, hu: np.ndarray, mask: np.ndarray, spacing: Sequence[float], settings: Settings
+) -> Grid:
     """The square that training sees: `image_size` pixels of `pixel_size` mm.
 
     A scan that is smaller lies in the middle. A larger one is cropped round the middle of the

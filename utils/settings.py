@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 from utils.errors import InputError
 
@@ -89,19 +90,19 @@ PRESETS = {
 }
 
 
-def preset(name, **changes):
+def preset(name: str, **changes: Any) -> Settings:
     """The preset of this name, with some fields changed. Raises InputError for an unknown name."""
     if name not in PRESETS:
         raise InputError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
     return dataclasses.replace(PRESETS[name], **changes)
 
 
-def settings_to_json(settings):
+def settings_to_json(settings: Settings) -> str:
     """Settings as JSON text."""
     return json.dumps(dataclasses.asdict(settings), indent=1)
 
 
-def settings_from_json(text):
+def settings_from_json(text: str) -> Settings:
     """Settings from JSON text; fields that are not there take their defaults.
 
     Runs without a `pixel_size` were trained on whole slices squeezed into the square; it is read

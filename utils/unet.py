@@ -5,11 +5,13 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from utils.settings import Settings
+
 
 class ConvBlock(nn.Sequential):
     """Twice: 3x3 convolution, batch normalisation, ReLU. [n, c_in, h, w] -> [n, c_out, h, w]."""
 
-    def __init__(self, c_in, c_out):
+    def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__(
             # batch normalisation brings its own shift, so the convolution needs no bias
             nn.Conv2d(c_in, c_out, 3, padding=1, bias=False),
@@ -24,19 +26,19 @@ class ConvBlock(nn.Sequential):
 class Down(nn.Sequential):
     """Halve the resolution, drop out, convolve. [n, c_in, h, w] -> [n, c_out, h/2, w/2]."""
 
-    def __init__(self, c_in, c_out, dropout):
+    def __init__(self, c_in: int, c_out: int, dropout: float) -> None:
         super().__init__(nn.MaxPool2d(2), nn.Dropout(dropout), ConvBlock(c_in, c_out))
 
 
 class Up(nn.Module):
     """Double the resolution, join the skip connection, convolve."""
 
-    def __init__(self, c_in, c_out):
+    def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
         self.upsample = nn.ConvTranspose2d(c_in, c_out, 2, stride=2)
         self.convolve = ConvBlock(2 * c_out, c_out)
 
-    def forward(self, x, skip):
+    def forward(self, x: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         """x [n, c_in, h, w] and skip [n, c_out, 2h, 2w] -> [n, c_out, 2h, 2w]."""
         return self.convolve(torch.cat([skip, self.upsample(x)], dim=1))
 
@@ -49,7 +51,14 @@ class UNet(nn.Module):
     columns must be divisible by 2**(levels - 1).
     """
 
-    def __init__(self, width=16, levels=4, dropout=0.5, classes=1, widest=0):
+    def __init__(
+        self,
+        width: int = 16,
+        levels: int = 4,
+        dropout: float = 0.5,
+        classes: int = 1,
+        widest: int = 0,
+    ) -> None:
         super().__init__()
         channels = [width * 2**level for level in range(levels)]
         channels = [min(count, widest or count) for count in channels]
@@ -60,7 +69,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(Up(below, above) for below, above in pairwise(reversed(channels)))
         self.last = nn.Conv2d(channels[0], classes, 1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x [n, 1, h, w] -> logits [n, classes, h, w]."""
         skips = [self.first(x)]
         for down in self.down:
@@ -71,7 +80,7 @@ class UNet(nn.Module):
         return self.last(x)
 
 
-def build_unet(settings):
+def build_unet(settings: Settings) -> UNet:
     """The U-Net that these settings describe, its weights drawn from the settings' seed."""
     torch.manual_seed(settings.seed)
     s = settings
@@ -79,7 +88,7 @@ def build_unet(settings):
 
 
 @torch.inference_mode()
-def layer_table(model, image_size):
+def layer_table(model: nn.Module, image_size: int) -> list[tuple[str, str, tuple[int, ...], int]]:
     """What happens to one image on its way through the network.
 
     Returns rows (name, kind, output shape, parameters), one for each block in the order in

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
 import papermill
 
@@ -31,7 +32,9 @@ STUDIES = {  # what the reports also studied, each on its own
 }
 
 
-def run_notebooks(dataset, preset_name, notebooks=NOTEBOOKS):
+def run_notebooks(
+    dataset: str, preset_name: str, notebooks: dict[str, tuple[str, ...]] = NOTEBOOKS
+) -> Path:
     """Execute notebooks on one data set; the committed notebooks stay as they are.
 
     The executed copies go to `data/<its name>/derived/notebooks/`. What a notebook prints
@@ -64,7 +67,7 @@ def run_notebooks(dataset, preset_name, notebooks=NOTEBOOKS):
 
 
 @command
-def main():
+def main() -> None:
     """Command line: `python -m utils.workflow --dataset phantom --preset quick`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", default="phantom", help="name under data/, or a folder")

@@ -4,20 +4,25 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from utils.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def workspace():
+def workspace() -> Path:
     """Folder that holds `data/` and `figures/`: $LUNG_WORKSPACE, or the repository itself."""
     return Path(os.environ.get("LUNG_WORKSPACE") or REPOSITORY).resolve()
 
 
-def dataset_folder(dataset):
+def dataset_folder(dataset: Path | str) -> Path:
     """Folder of a data set, given by name (`data/<name>`) or by path.
 
     A relative path may start from the repository's root or from the current folder, so that
@@ -35,7 +40,7 @@ def dataset_folder(dataset):
     )
 
 
-def derived_folder(dataset):
+def derived_folder(dataset: Path | str) -> Path:
     """Folder for everything computed from a data set: `data/<its name>/derived`, created.
 
     A data set outside the workspace is never written into; its derived files go under its
@@ -56,19 +61,19 @@ def derived_folder(dataset):
     return derived
 
 
-def figures_folder(dataset):
+def figures_folder(dataset: Path | str) -> Path:
     """Folder of the exported figures and numbers of a data set: `figures/<its name>`."""
     return workspace() / "figures" / Path(dataset).resolve().name
 
 
-def shown(path):
+def shown(path: Path | str) -> Path:
     """A path as a reader should see it: relative to the workspace where it lies inside."""
     path = Path(path)
     return path.relative_to(workspace()) if path.is_relative_to(workspace()) else path
 
 
 @contextmanager
-def written_whole(path):
+def written_whole(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it into place if nothing fails.
 
     A reader sees the old file or the new one, never half of one; a killed process leaves the
@@ -76,11 +81,9 @@ def written_whole(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
-    )
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     os.close(handle)
-    temporary = Path(temporary)
+    temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
@@ -90,7 +93,7 @@ def written_whole(path):
 
 
 @contextmanager
-def folder_written_whole(folder):
+def folder_written_whole(folder: Path | str) -> Iterator[Path]:
     """Yield a temporary folder beside `folder`, which takes its place if nothing fails.
 
     An empty folder there is replaced; whoever calls has looked that it holds nothing else.
@@ -108,13 +111,13 @@ def folder_written_whole(folder):
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_table(path, table, **options):
+def write_table(path: Path | str, table: "pd.DataFrame", **options: Any) -> None:
     """Write a DataFrame as CSV without its index, whole or not at all; options : of `to_csv`."""
     with written_whole(path) as temporary:
         table.to_csv(temporary, index=False, **options)
 
 
-def write_json(path, content):
+def write_json(path: Path | str, content: Any) -> None:
     """Write `content` as indented JSON, whole or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 from tqdm.auto import tqdm
 
 from utils.alignment.placement import best_placements
+from utils.cases import Pairs
 from utils.errors import InputError
 from utils.workspace import derived_folder, shown, write_json
 
@@ -40,7 +43,7 @@ class Verdict:
     correction: tuple[str, ...]
 
 
-def check_case(hu, mask):
+def check_case(hu: np.ndarray, mask: np.ndarray) -> Verdict:
     """Find where a mask fits best and say what that makes of it; returns a Verdict.
 
     hu : int16 [slices, rows, cols]. mask : uint8 0/1, same shape.
@@ -55,13 +58,13 @@ def check_case(hu, mask):
     return Verdict(name, given, best.contrast, rival.contrast, steps)
 
 
-def check_cases(pairs):
+def check_cases(pairs: Pairs) -> dict[str, Verdict]:
     """Check every pair of `create_paired_data`; name -> Verdict."""
     bar = tqdm(pairs.items(), desc="alignment", unit="case")
     return {name: check_case(pair.hu, pair.mask) for name, pair in bar}
 
 
-def correct_mask(mask, *steps):
+def correct_mask(mask: np.ndarray, *steps: str) -> np.ndarray:
     """Move a mask by named steps, in their order; returns a copy, filled with 0 where it ends.
 
     Steps are those of `Verdict.correction`: "transpose", "flip slices" (rows, columns), or
@@ -84,14 +87,14 @@ def correct_mask(mask, *steps):
     return np.ascontiguousarray(mask)
 
 
-def write_verdicts(dataset, verdicts):
+def write_verdicts(dataset: Path | str, verdicts: dict[str, Verdict]) -> Path:
     """Write `alignment.json` for notebook 03; returns its path."""
     file = derived_folder(dataset) / "alignment.json"
     write_json(file, {name: dataclasses.asdict(verdict) for name, verdict in verdicts.items()})
     return file
 
 
-def require_aligned(dataset, names):
+def require_aligned(dataset: Path | str, names: Iterable[str]) -> None:
     """Raise InputError unless notebook 02 found every one of these cases aligned."""
     file = derived_folder(dataset) / "alignment.json"
     if not file.exists():

@@ -40,7 +40,7 @@ def surrounded(hu, spacing):
     return _refined(sides >= 3, step, hu.shape)
 
 
-def body_in_air(hu):
+def body_in_air(hu: np.ndarray) -> np.ndarray:
     """The scan with everything around the body replaced by air; int16, same shape as `hu`.
 
     hu : int16 [slices, rows, cols]. The body is where it lies on three sides, so lungs stay

@@ -1,5 +1,8 @@
 """Which voxels of a lung mask belong to the right lung and which to the left."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from scipy import ndimage
 
@@ -9,7 +12,7 @@ COARSE = 2.0  # mm, the grid on which the sides are told apart
 LEAST_SHARE = 0.05  # of the mask: a smaller piece is not taken for a lung of its own
 
 
-def bounding_box(mask, margin=1):
+def bounding_box(mask: np.ndarray, margin: int = 1) -> tuple[slice, ...] | None:
     """Slices that cut out all voxels of a mask and `margin` around them; None when it is empty."""
     box = []
     for axis in range(mask.ndim):
@@ -21,7 +24,7 @@ def bounding_box(mask, margin=1):
     return tuple(box)
 
 
-def body_midline(hu):
+def body_midline(hu: np.ndarray) -> float:
     """Column that halves the body, as a float: the mean over its voxels denser than -500 HU.
 
     hu : int16 [slices, rows, cols]. Every fourth row and column is looked at.
@@ -32,7 +35,9 @@ def body_midline(hu):
     return 4 * float(np.average(np.arange(len(columns)), weights=columns))
 
 
-def split_lungs(mask, spacing, midline=None):
+def split_lungs(
+    mask: np.ndarray, spacing: tuple[float, float, float], midline: float | None = None
+) -> np.ndarray:
     """Label the right lung 1 and the left lung 2; uint8, same shape as `mask`.
 
     mask : [slices, rows, cols], column 0 at the patient's right. spacing : (slice, row, col) mm.
@@ -86,12 +91,12 @@ def _two_seeds(part, spacing):
     return None
 
 
-def litres(voxels, spacing):
+def litres(voxels: Any, spacing: Sequence[float]) -> Any:
     """Volume of so many voxels (a number or an array) in litres; spacing : mm along each axis."""
     return voxels * (float(np.prod(spacing)) * 1e-6)
 
 
-def volumes_in_litres(labels, spacing):
+def volumes_in_litres(labels: np.ndarray, spacing: tuple[float, float, float]) -> dict[str, float]:
     """Volumes of a label map of `split_lungs`, in litres: `both`, `right` and `left`."""
     counts = np.bincount(labels.ravel(), minlength=3)
     right, left = (float(litres(counts[side], spacing)) for side in (RIGHT, LEFT))

@@ -1,5 +1,7 @@
 """Is this scan like those the model has seen? Sentences that a person should read, or none."""
 
+from typing import Any
+
 import numpy as np
 
 from utils.anatomy.lungs import LEFT, RIGHT, volumes_in_litres
@@ -14,7 +16,8 @@ LUNG_HU = (-950.0, -500.0)  # median inside the lungs
 TILT = 10.0  # degrees between the slices and the patient's axes
 
 
-def reasons_to_doubt(volume, labels):
+# the volume is a utils.dicom.Volume, which anatomy cannot name: dicom stands above it
+def reasons_to_doubt(volume: Any, labels: np.ndarray) -> list[str]:
     """Why the lungs found in a scan may not be worth trusting; a list of sentences, often empty.
 
     volume : Volume. labels : label map of `split_lungs`, what the model found. A model

@@ -102,7 +102,9 @@ STEPS = {
 }
 
 
-def postprocess(mask, hu, spacing):
+def postprocess(
+    mask: np.ndarray, hu: np.ndarray, spacing: tuple[float, float, float]
+) -> np.ndarray:
     """All steps, in the order of `STEPS`.
 
     mask : 0/1 [slices, rows, cols], as `inference.segment` returns it; hu : int16, same shape;

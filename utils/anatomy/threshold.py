@@ -10,7 +10,7 @@ from utils.anatomy.trachea import airway_mask
 AIR_BELOW = -400  # HU, half-way between lung and soft tissue
 
 
-def threshold_lungs(hu, spacing):
+def threshold_lungs(hu: np.ndarray, spacing: tuple[float, float, float]) -> np.ndarray:
     """Segment lungs as the air inside the body; after Hu, Hoffman and Reinhardt (2001).
 
     hu : int16 [slices, rows, cols]; spacing : (slice, row, col) mm. Returns uint8 0/1.

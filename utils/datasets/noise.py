@@ -4,7 +4,7 @@ import numpy as np
 from scipy import fft
 
 
-def ramp_spectrum(shape, pixel, cutoff):
+def ramp_spectrum(shape: tuple[int, int], pixel: float, cutoff: float) -> np.ndarray:
     """Spectrum f·exp(-(f/c)²) of a picture's noise (after Riederer et al. 1978, PMB 23:446).
 
     The ramp filter of back projection lifts high frequencies, the kernel's apodisation takes the
@@ -16,6 +16,6 @@ def ramp_spectrum(shape, pixel, cutoff):
     return f * np.exp(-((f / cutoff) ** 2))
 
 
-def grain(white, spectrum):
+def grain(white: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
     """White noise [..., rows, cols] with the spectrum of `ramp_spectrum` given to each picture."""
     return fft.irfft2(fft.rfft2(white) * spectrum, white.shape[-2:])

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from pydicom import dcmread, dcmwrite
 from pydicom.dataelem import DataElement
@@ -29,7 +30,7 @@ from utils.errors import InputError, about
 from utils.workspace import folder_written_whole
 
 
-def deidentify(folder, out_folder, case_name):
+def deidentify(folder: Path | str, out_folder: Path | str, case_name: str) -> dict[str, Any]:
     """Write a de-identified copy of all DICOM files below `folder` into `out_folder`.
 
     One call gives new random UIDs, the same new one wherever an old one stood: a series and the

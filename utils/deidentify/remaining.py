@@ -31,10 +31,10 @@ ANATOMY = set(
 class _Original:
     """Identifying values of the original files."""
 
-    words: set = field(default_factory=set)  # lower case; searched for in texts
-    uids: set = field(default_factory=set)
-    dates: set = field(default_factory=set)  # dates, times of day to the second
-    by_tag: dict = field(default_factory=dict)  # tag -> values of a profiled attribute
+    words: set[str] = field(default_factory=set)  # lower case; searched for in texts
+    uids: set[str] = field(default_factory=set)
+    dates: set[str] = field(default_factory=set)  # dates, times of day to the second
+    by_tag: dict[int, set[str]] = field(default_factory=dict)  # tag -> values, where profiled
 
     @cached_property
     def pattern(self):

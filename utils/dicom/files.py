@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydicom.uid import UID
 
-from utils.dicom.header import read_header
+from utils.dicom.header import Source, read_header
 from utils.errors import InputError
 
 MOST_FILES = 20_000  # an archive given by mistake would fill the memory with headers
@@ -18,8 +18,8 @@ COMPANIONS = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "SR", "PR", "KO
 class Scan:
     """What a folder holds: slices to be, and skipped files by reason."""
 
-    sources: list = field(default_factory=list)
-    skipped: dict = field(default_factory=dict)  # reason -> names
+    sources: list[Source] = field(default_factory=list)
+    skipped: dict[str, list[str]] = field(default_factory=dict)  # reason -> names
     files: int = 0
 
     def skip(self, reason, name):
@@ -33,12 +33,12 @@ class Scan:
         )
 
 
-def list_files(folder):
+def list_files(folder: Path | str) -> list[tuple[str, Path]]:
     """All files below a folder as sorted (name, path) pairs; see `list_names`."""
     return [(name, Path(folder, name)) for name in list_names(folder)]
 
 
-def list_names(folder):
+def list_names(folder: Path | str) -> list[str]:
     """Names of all files below a folder (links followed once), relative to it, sorted."""
     found, visited = [], set()
 
@@ -97,7 +97,7 @@ def scan_folder(folder):
     return scan
 
 
-def reason_to_skip(source):
+def reason_to_skip(source: Source) -> str:
     """Reason to leave a DICOM file out, or "" for a slice.
 
     An object without pixels is left out only if its SOP class says that it has none: a CT

@@ -21,7 +21,7 @@ class Coding:
     stored: int
     high_bit: int
     signed: bool
-    padding: tuple | None  # (PixelPaddingValue, PixelPaddingRangeLimit)
+    padding: tuple[int, int] | None  # (PixelPaddingValue, PixelPaddingRangeLimit)
 
 
 @dataclass(eq=False)
@@ -32,9 +32,9 @@ class Frame:
     coding: Coding
     index: int  # frame within the file
     uid: str
-    position: tuple | None  # mm, LPS, centre of the first pixel
-    orientation: tuple | None  # direction of a row, direction of a column
-    pixel_spacing: tuple  # mm between rows, between columns
+    position: tuple[float, ...] | None  # mm, LPS, centre of the first pixel
+    orientation: tuple[float, ...] | None  # direction of a row, direction of a column
+    pixel_spacing: tuple[float, float]  # mm between rows, between columns
     location: float | None  # SliceLocation, mm
     thickness: float | None  # mm
     slope: float
@@ -47,7 +47,7 @@ class Frame:
         return self.source.name + many
 
 
-def frames_of(source):
+def frames_of(source: Source) -> list[Frame]:
     """Frames of one file, in stored order. Raises InputError naming the file."""
     with about(source.name, end=""):
         coding = _coding(source)

@@ -101,7 +101,7 @@ class Source:
         return 0 if known else self.size - end
 
 
-def read_header(path, name):
+def read_header(path: Path, name: str) -> Source | None:
     """Header of one file as a Source; None if the file is not DICOM at all.
 
     Raises InputError for a file that cannot be opened, or is DICOM but cannot be parsed.

@@ -45,14 +45,14 @@ class Volume:
     """
 
     hu: np.ndarray
-    spacing: tuple
+    spacing: tuple[float, float, float]
     affine: np.ndarray
-    identity: dict
-    files: tuple = ()
-    notes: tuple = ()
+    identity: dict[str, str]
+    files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     stored_axes: str = "HPL"
 
-    def on_stored_grid(self, array):
+    def on_stored_grid(self, array: np.ndarray) -> np.ndarray:
         """View of a canonical array [slices, rows, cols] on the grid of the source files.
 
         The result's first axis follows `files`, its rows and columns those of each file: the
@@ -61,11 +61,11 @@ class Volume:
         return geometry.to_stored_grid(array, self.stored_axes)
 
     @property
-    def stored_shape(self):
+    def stored_shape(self) -> tuple[int, int, int]:
         """(slices, rows, cols) of the grid of the source files."""
         return self.on_stored_grid(self.hu).shape
 
-    def stored_index(self, points):
+    def stored_index(self, points: np.ndarray) -> np.ndarray:
         """Where points [n, 3] in mm (LPS) lie on the grid of the files: (slice, row, col), [n, 3].
 
         Fractions of voxels, rounded to a millionth: a point on a voxel's centre must be on it
@@ -80,7 +80,7 @@ class Volume:
         return np.round(np.column_stack(columns), 6)
 
 
-def read_series(folder, series_uid=None):
+def read_series(folder: Path | str, series_uid: str | None = None) -> Volume:
     """Read one CT series from all files below `folder` (PS3.3 C.7.6.2, C.11.1).
 
     series_uid : SeriesInstanceUID to take where the folder holds several. Returns a Volume.
@@ -157,7 +157,7 @@ def _identity(case, source):
     return {"case": case, **said, "transfer_syntax": source.syntax}
 
 
-def series_summary(volume):
+def series_summary(volume: Volume) -> str:
     """A series in a few lines of text."""
     slices, rows, cols = volume.hu.shape
     identity = volume.identity

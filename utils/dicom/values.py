@@ -2,19 +2,21 @@
 
 import math
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
-from pydicom.tag import Tag
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
 
 from utils.errors import InputError
 
 ITEM = 0xFFFEE000  # tag that starts an item, and so never stands within one
 
 
-def text(dataset, keyword):
+def text(dataset: Dataset, keyword: str) -> str:
     """Value of an element as stripped text; "" where it is absent, empty or unreadable."""
     try:
         item = _item(dataset, keyword)
@@ -31,7 +33,7 @@ def text(dataset, keyword):
     return "" if value is None else str(value).strip(" \0")
 
 
-def numbers(dataset, keyword, count=1):
+def numbers(dataset: Dataset, keyword: str, count: int = 1) -> tuple[float, ...] | None:
     """Value of a numeric element as a tuple of finite floats; None where absent or empty.
 
     Raises InputError for anything but `count` finite decimal numbers (PS3.5 6.2: a decimal
@@ -64,7 +66,7 @@ def number(dataset, keyword):
     return found and found[0]
 
 
-def integer(dataset, keyword, default=None):
+def integer(dataset: Dataset, keyword: str, default: int | None = None) -> int | None:
     """Value of a whole-number element; `default` where it is absent or empty."""
     found = number(dataset, keyword)
     if found is None:
@@ -74,7 +76,7 @@ def integer(dataset, keyword, default=None):
     return int(found)
 
 
-def items(dataset, keyword):
+def items(dataset: Dataset, keyword: str) -> list[Dataset]:
     """Items of a sequence as a list; [] where it is absent or is not a sequence.
 
     Raises InputError for an item of damaged length that has swallowed the items after it.
@@ -91,7 +93,7 @@ def items(dataset, keyword):
     return found
 
 
-def stored_vr(dataset, tag):
+def stored_vr(dataset: Dataset, tag: BaseTag) -> str:
     """Value representation of an element without parsing its value; "" if it is not known."""
     item = dataset.get_item(tag)
     if item.VR or item.tag.is_private:
@@ -100,7 +102,7 @@ def stored_vr(dataset, tag):
 
 
 @contextmanager
-def library_silenced():
+def library_silenced() -> Iterator[None]:
     """Hide pydicom's warnings: what matters of them is said in our own notes and errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

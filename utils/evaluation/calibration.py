@@ -1,5 +1,7 @@
 """When the network says 80 %, is it right in 80 of 100 pixels? And where does it doubt?"""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
@@ -7,9 +9,10 @@ from torch import nn
 
 from utils.errors import InputError
 from utils.inference import slice_probabilities
+from utils.settings import Settings
 
 
-def reliability(probabilities, truth, bins=10):
+def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) -> pd.DataFrame:
     """Reliability curve of pixel probabilities (DeGroot and Fienberg 1983, doi 10.2307/2987588).
 
     probabilities : floats 0 to 1; truth : 0/1, same shape. Returns a DataFrame, one row for each
@@ -35,7 +38,7 @@ def reliability(probabilities, truth, bins=10):
     )
 
 
-def expected_calibration_error(curve):
+def expected_calibration_error(curve: pd.DataFrame) -> float:
     """ECE of a reliability curve: mean |frequency - confidence|, weighted by pixels.
 
     After Naeini et al. (2015) in the binary form, for the probability of lung itself. Most
@@ -49,7 +52,14 @@ def expected_calibration_error(curve):
     return float(np.average(gap, weights=filled["pixels"]))
 
 
-def dropout_uncertainty(model, hu, settings, spacing, passes=16, seed=2024):
+def dropout_uncertainty(
+    model: nn.Module,
+    hu: np.ndarray,
+    settings: Settings,
+    spacing: Sequence[float],
+    passes: int = 16,
+    seed: int = 2024,
+) -> tuple[np.ndarray, np.ndarray]:
     """Where the network doubts: many passes with dropout on (Gal and Ghahramani 2016).
 
     hu, spacing : as for `inference.slice_logits`. Returns (mean probability, uncertainty),

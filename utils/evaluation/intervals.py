@@ -1,9 +1,18 @@
 """How sure is a mean over a few patients? Intervals by resampling them."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+Interval = tuple[float, float, float]  # mean, low, high
 
 
-def bootstrap_interval(values, level=0.95, resamples=10_000, seed=2024):
+def bootstrap_interval(
+    values: ArrayLike, level: float = 0.95, resamples: int = 10_000, seed: int = 2024
+) -> Interval:
     """Mean and percentile interval of a per-patient score (Efron and Tibshirani 1993, ch. 13).
 
     values : one number a patient; NaN (undefined) patients are left out. Patients are drawn with
@@ -13,16 +22,16 @@ def bootstrap_interval(values, level=0.95, resamples=10_000, seed=2024):
 
     Returns (mean, low, high); all NaN without values, and low = mean = high for a single one.
     """
-    values = np.asarray(values, float)
-    values = values[~np.isnan(values)]
-    if not len(values):
+    scores = np.asarray(values, float)
+    scores = scores[~np.isnan(scores)]
+    if not len(scores):
         return np.nan, np.nan, np.nan
-    draws = np.random.default_rng(seed).choice(values, (resamples, len(values))).mean(1)
+    draws = np.random.default_rng(seed).choice(scores, (resamples, len(scores))).mean(1)
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(values.mean()), float(low), float(high)
+    return float(scores.mean()), float(low), float(high)
 
 
-def paired_gain(before, after, **options):
+def paired_gain(before: ArrayLike, after: ArrayLike, **options: Any) -> Interval:
     """Mean and interval of the patients' differences, after minus before.
 
     The same patients in the same order on both sides: what all of them share cancels, so a gain
@@ -31,30 +40,32 @@ def paired_gain(before, after, **options):
     return bootstrap_interval(np.asarray(after, float) - np.asarray(before, float), **options)
 
 
-def with_interval(values, digits=3):
+def with_interval(values: ArrayLike, digits: int = 3) -> str:
     """A mean with its 95 % interval as text: "0.987 (0.981 to 0.991)"; "undefined" without any."""
     return interval_text(bootstrap_interval(values), digits)
 
 
-def interval_text(interval, digits=3, sign=""):
+def interval_text(interval: Interval, digits: int = 3, sign: str = "") -> str:
     """(mean, low, high) as text; sign : "+" for gains, which are told with theirs."""
     if np.isnan(interval[0]):
         return "undefined"
     return "{0:{f}} ({1:{f}} to {2:{f}})".format(*interval, f=f"{sign}.{digits}f")
 
 
-def interval_numbers(interval):
+def interval_numbers(interval: Interval) -> dict[str, float]:
     """(mean, low, high) as `report.save_numbers` takes them."""
     return dict(zip(("mean", "low", "high"), interval, strict=True))
 
 
-def nested_intervals(table, groups, scores):
+def nested_intervals(
+    table: pd.DataFrame, groups: Sequence[str], scores: Sequence[str]
+) -> dict[str, Any]:
     """Mean, low and high of each score in each group, nested by the groups' columns.
 
     table : one row a patient and group. Returns a dict for `report.save_numbers`:
     `{"network": {"left": {"hd95": {"mean": …, "low": …, "high": …}}}}`.
     """
-    numbers = {}
+    numbers: dict[str, Any] = {}
     for keys, rows in table.groupby(list(groups), sort=False):
         inner = numbers
         for key in keys:

@@ -14,12 +14,12 @@ def confusion(prediction, truth, classes):
     return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
 
 
-def dice_of_classes(matrix):
+def dice_of_classes(matrix: torch.Tensor) -> torch.Tensor:
     """Dice of each class, 2 TP / (2 TP + FP + FN); NaN for a class neither there nor predicted."""
     return overlap.dice(*_sizes(matrix))
 
 
-def iou_of_classes(matrix):
+def iou_of_classes(matrix: torch.Tensor) -> torch.Tensor:
     """Intersection over union of each class (Jaccard), TP / (TP + FP + FN); NaN as for Dice."""
     return overlap.iou(*_sizes(matrix))
 
@@ -29,17 +29,17 @@ def _sizes(matrix):
     return matrix.diag().double(), matrix.sum(0).double(), matrix.sum(1).double()
 
 
-def mean_iou(matrix):
+def mean_iou(matrix: torch.Tensor) -> float:
     """Mean over classes, the background among them, of those that occur."""
     return iou_of_classes(matrix).nanmean().item()
 
 
-def mean_dice(matrix):
+def mean_dice(matrix: torch.Tensor) -> float:
     """Mean over classes, class 0 among them, of those that occur."""
     return dice_of_classes(matrix).nanmean().item()
 
 
-def binary_scores(matrix):
+def binary_scores(matrix: torch.Tensor) -> dict[str, float]:
     """Accuracy, precision, recall and F1 of class 1, over all pixels at once.
 
     As `overlap.pixel_scores` defines them, missed and empty classes too. F1 is the Dice of class 1.
@@ -50,7 +50,7 @@ def binary_scores(matrix):
     return {name: float(scores[key]) for name, key in names.items()}
 
 
-def matrices(predictions, truths, classes):
+def matrices(predictions: torch.Tensor, truths: torch.Tensor, classes: int) -> torch.Tensor:
     """Confusion matrix of each picture: [n, rows, cols] twice -> int64 [n, classes, classes]."""
     pairs = zip(predictions, truths, strict=True)
     return torch.stack([confusion(prediction, truth, classes) for prediction, truth in pairs])

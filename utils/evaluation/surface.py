@@ -68,7 +68,9 @@ def surface_metrics(prediction, truth, spacing, tolerance=TOLERANCE):
     }
 
 
-def lung_table(prediction, truth, spacing):
+def lung_table(
+    prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, float, float]
+) -> pd.DataFrame:
     """Scores of the right lung, the left lung and both, as the challenge reports them.
 
     prediction, truth : label maps of `split_lungs`. Returns a DataFrame, one row for each

@@ -1,19 +1,22 @@
 """How good is a segmentation? Metrics for each slice and for each patient."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from utils.anatomy import STEPS
 from utils.overlap import dsc, pixel_scores, scaled_threshold
+from utils.settings import Settings
 from utils.workspace import dataset_folder, write_table
 
 # Thresholds of the first report, in pixels of a 512 x 512 slice: 0.5 % and 0.008 % of it
 DSC_THRESHOLDS = (1310, 20)
 
 
-def slice_metrics(prediction, truth):
+def slice_metrics(prediction: np.ndarray, truth: np.ndarray) -> pd.DataFrame:
     """Metrics of each slice of one case, as a table in slice order.
 
     prediction, truth : uint8 0/1 arrays [slices, rows, cols].
@@ -45,7 +48,7 @@ def slice_metrics(prediction, truth):
     return pd.DataFrame(table | pixel_scores(tp, fp, tn, fn))
 
 
-def patient_metrics(slices):
+def patient_metrics(slices: pd.DataFrame) -> pd.DataFrame:
     """One row a patient from a table of slices (columns `case` and `split` beside the metrics).
 
     `dsc_3d` takes all voxels of the patient at once, so every voxel weighs the same;
@@ -79,7 +82,9 @@ def patient_metrics(slices):
     return pd.DataFrame(rows)
 
 
-def step_gains(mask, hu, truth, spacing):
+def step_gains(
+    mask: np.ndarray, hu: np.ndarray, truth: np.ndarray, spacing: tuple[float, float, float]
+) -> pd.DataFrame:
     """Scores of one patient before and after each step, as a table.
 
     Columns are those of `patient_metrics`, one row for "network alone" and one after
@@ -96,13 +101,13 @@ def step_gains(mask, hu, truth, spacing):
     return pd.concat(tables).drop(columns="split").rename(columns={"case": "after"})
 
 
-def write_tables(run_folder, slices, patients):
+def write_tables(run_folder: Path, slices: pd.DataFrame, patients: pd.DataFrame) -> None:
     """Write `slices.csv` and `patients.csv` into a run's folder."""
     for name, table in (("slices", slices), ("patients", patients)):
         write_table(run_folder / f"{name}.csv", table)
 
 
-def ranked_slice(case, rank):
+def ranked_slice(case: pd.DataFrame, rank: str) -> tuple[int, float]:
     """The "best", "median" or "worst" slice of one case's table, as (slice, DSC).
 
     Slices where both masks are empty have no DSC and are passed over. The median is a slice
@@ -114,7 +119,13 @@ def ranked_slice(case, rank):
     return int(row["slice"]), float(row["dsc"])
 
 
-def report_numbers(slices, patients, history, settings, dataset):
+def report_numbers(
+    slices: pd.DataFrame,
+    patients: pd.DataFrame,
+    history: pd.DataFrame,
+    settings: Settings,
+    dataset: Path | str,
+) -> dict[str, Any]:
     """The numbers that the report prints, as a nested dict for `report.save_numbers`."""
     best = history.loc[history["validation_loss"].idxmin()]
     numbers = {
@@ -127,7 +138,7 @@ def report_numbers(slices, patients, history, settings, dataset):
     return numbers | part_numbers(slices, patients)
 
 
-def part_numbers(slices, patients):
+def part_numbers(slices: pd.DataFrame, patients: pd.DataFrame) -> dict[str, Any]:
     """Scores of each part (train, validation, test) from both tables, as a nested dict."""
     numbers = {}
     for part, group in patients.groupby("split"):

@@ -1,6 +1,7 @@
 """From pictures of any size to batches: resized, scaled to 0…1, split by patient."""
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -9,10 +10,12 @@ from torch.utils.data import Dataset, Subset
 
 from utils.dataset import Split, divided, to_unit_range
 from utils.errors import InputError
-from utils.images.pairs import patient_of
+from utils.images.pairs import Picture, patient_of
 
 
-def split_by_patient(names, test, seed, validation=0.2):
+def split_by_patient(
+    names: Iterable[str], test: float, seed: int, validation: float = 0.2
+) -> Split:
     """Divide names of pictures at random so that no patient is on two sides.
 
     test : share of the patients to be looked at once, at the end. validation : share of the
@@ -70,7 +73,7 @@ def full_range(image):
     return 0, np.iinfo(image.dtype).max
 
 
-def equalised(picture):
+def equalised(picture: Picture) -> Picture:
     """A `utils.images.Picture` with its histogram made flat, uint16.
 
     A grey value becomes the share of pixels darker than it, of those that are not the darkest
@@ -80,17 +83,8 @@ def equalised(picture):
     _, place, count = np.unique(picture.image, return_inverse=True, return_counts=True)
     above = np.cumsum(count) - count[0]
     share = above / max(above[-1], 1)
-    image = np.uint16(np.rint(65535 * share))[place].reshape(picture.image.shape)
+    image = np.rint(65535 * share).astype(np.uint16)[place].reshape(picture.image.shape)
     return dataclasses.replace(picture, image=image)
-
-
-def long_epoch(dataset, least):
-    """A data set shown as many whole times as make an epoch of at least `least` pictures.
-
-    Epochs count time in training: how many there are, how many without progress end it. With
-    few pictures an epoch has few steps, and such numbers would mean something else.
-    """
-    return Subset(dataset, list(range(len(dataset))) * -(-least // len(dataset)))
 
 
 class ImageDataset(Dataset):
@@ -103,7 +97,9 @@ class ImageDataset(Dataset):
     `names` lists whose.
     """
 
-    def __init__(self, pictures, size, window=None):
+    def __init__(
+        self, pictures: Sequence[Picture], size: int, window: tuple[float, float] | None = None
+    ) -> None:
         self.names = [picture.name for picture in pictures]
         self.images = torch.empty(len(pictures), size, size)
         self.truth = torch.empty(len(pictures), size, size, dtype=torch.uint8)
@@ -123,3 +119,12 @@ class ImageDataset(Dataset):
     def __getitems__(self, indices):
         """The hook by which DataLoader asks for a whole batch at once."""
         return self.images[indices][:, None], self.truth[indices][:, None].float()
+
+
+def long_epoch(dataset: ImageDataset, least: int) -> Subset:
+    """A data set shown as many whole times as make an epoch of at least `least` pictures.
+
+    Epochs count time in training: how many there are, how many without progress end it. With
+    few pictures an epoch has few steps, and such numbers would mean something else.
+    """
+    return Subset(dataset, list(range(len(dataset))) * -(-least // len(dataset)))

@@ -10,6 +10,7 @@ The folders of the public sets are known too: `CXR_png` with `mask` (Shenzhen), 
 import dataclasses
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ class Picture:
     truth: np.ndarray  # uint8 [rows, cols], class of each pixel
 
 
-def image_folder(dataset):
+def image_folder(dataset: Path | str) -> Path:
     """Folder of an image set, given by name (`data/<name>`) or path; InputError if none."""
     for folder in (workspace() / "data" / dataset, workspace() / dataset, Path(dataset)):
         if any((folder / name).is_dir() for name in IMAGE_FOLDERS):
@@ -64,7 +65,7 @@ def image_folder(dataset):
     )
 
 
-def patient_of(name):
+def patient_of(name: str) -> str:
     """The patient whom a file's name tells, or else the name itself.
 
     `Case_003_z045`, `ID_0001_Z_0142`, `P7_view2` and `p-day35-PA` end in a slice, a view or a
@@ -104,7 +105,7 @@ def find_pairs(dataset):
     ]
 
 
-def load_pictures(dataset, classes=None):
+def load_pictures(dataset: Path | str, classes: dict[int, int] | None = None) -> list[Picture]:
     """Read and check all pairs of a set: a list of `Picture`, in order of name.
 
     classes : value in the mask -> class, for maps of labels; with {0: 0, 1: 1, 2: 1, 3: 0} the
@@ -127,7 +128,7 @@ def load_pictures(dataset, classes=None):
     return pictures
 
 
-def integrity_table(pictures):
+def integrity_table(pictures: Iterable[Picture]) -> pd.DataFrame:
     """What was found in each pair: size, type and range of the image, share of each class."""
     rows = []
     for picture in pictures:

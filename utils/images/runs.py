@@ -1,20 +1,28 @@
 """Training runs on sets of pictures: where they lie, their data sets, their predictions."""
 
-import torch
+from collections.abc import Iterable
+from pathlib import Path
 
+import torch
+from torch import nn
+
+from utils.dataset import Split
 from utils.evaluation import matrices
 from utils.images.dataset import ImageDataset
-from utils.images.pairs import image_folder
+from utils.images.pairs import Picture, image_folder
 from utils.overlap import predicted_labels
+from utils.unet import UNet
 from utils.workspace import workspace
 
 
-def image_run_folder(dataset, name):
+def image_run_folder(dataset: Path | str, name: str) -> Path:
     """Folder of a run on an image set: `data/<its name>/derived/runs/<name>`, in the workspace."""
     return workspace() / "data" / image_folder(dataset).name / "derived" / "runs" / name
 
 
-def image_datasets(pictures, split, size, window=None):
+def image_datasets(
+    pictures: Iterable[Picture], split: Split, size: int, window: tuple[float, float] | None = None
+) -> tuple[ImageDataset, ...]:
     """The three parts of a split as ImageDatasets: (train, validation, test)."""
     by_name = {picture.name: picture for picture in pictures}
     return tuple(
@@ -24,7 +32,7 @@ def image_datasets(pictures, split, size, window=None):
 
 
 @torch.inference_mode()
-def predict_labels(model, dataset, batch_size=16):
+def predict_labels(model: nn.Module, dataset: ImageDataset, batch_size: int = 16) -> torch.Tensor:
     """Class of each pixel of every picture, uint8 [n, rows, cols], at the network's size."""
     device, labels = next(model.parameters()).device, []
     for start in range(0, len(dataset), batch_size):
@@ -35,7 +43,7 @@ def predict_labels(model, dataset, batch_size=16):
     return torch.cat(labels)
 
 
-def confusion_of(model, dataset):
+def confusion_of(model: UNet, dataset: ImageDataset) -> torch.Tensor:
     """Confusion matrix of each picture of a data set, int64 [n, classes, classes]."""
     classes = max(model.last.out_channels, 2)
     return matrices(predict_labels(model, dataset), dataset.truth, classes)

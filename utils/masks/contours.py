@@ -158,7 +158,7 @@ def fill_planes(planes, mask):
         mask[k] |= fill_even_odd(contours, mask.shape[1:])
 
 
-def fill_even_odd(contours, shape):
+def fill_even_odd(contours: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     """Voxel centres inside an odd number of the contours: uint8 0/1 [rows, cols].
 
     contours : list of float [n, 2] (row, col), closed by their first point. A ray along the

@@ -1,6 +1,7 @@
 """Masks that come as DICOM objects: which structure is which lung, and of which series."""
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def plain_name(name):
     return re.sub(r"[\s_.,^()\-]+", " ", name.casefold()).strip()
 
 
-def united(masks, names):
+def united(masks: dict[str, np.ndarray], names: Iterable[str]) -> np.ndarray:
     """Both lungs as one uint8 mask from `region -> mask`; InputError if one lung is missing.
 
     names : of all structures in the file, for the message.

@@ -3,6 +3,7 @@
 import math
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ HEADERS = {
 }
 
 
-def load_mask(file):
+def load_mask(file: Path | str) -> np.ndarray:
     """Read the array `masks` of an npz file as uint8 0/1, [slices, rows, cols], feet end first.
 
     Accepts bool, 0/1 and 0/255 in any number type, and float 0.0/1.0. Raises InputError for
@@ -39,7 +40,7 @@ def load_mask(file):
             ) from None
 
 
-def save_mask(file, mask, **others):
+def save_mask(file: Path | str, mask: np.ndarray, **others: Any) -> None:
     """Write a mask as `load_mask` reads it, whole or not at all; others : further arrays."""
     with written_whole(file) as temporary:
         np.savez_compressed(temporary, masks=mask, **others)

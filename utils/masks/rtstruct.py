@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.dicom import integer, items, library_silenced, read_header, text
+from utils.dicom import Volume, integer, items, library_silenced, read_header, text
 from utils.errors import InputError, about
 from utils.masks.contours import contour_planes, fill_planes, read_contour
 from utils.masks.names import ALIASES, check_series, plain_name, uids, united
@@ -18,7 +18,7 @@ MOST_CONTOURS = 10_000  # of one structure; a lung has one to ten a slice
 STRUCTURES, CONTOURS = "StructureSetROISequence", "ROIContourSequence"
 
 
-def read_rtstruct(rtstruct_file, volume):
+def read_rtstruct(rtstruct_file: Path | str, volume: Volume) -> np.ndarray:
     """Both lungs of an RTSTRUCT, united: uint8 0/1, on the canonical grid of `volume`.
 
     Raises InputError as `roi_masks` does, and where only one of the two lungs is drawn. Whatever
@@ -31,14 +31,16 @@ def read_rtstruct(rtstruct_file, volume):
         return united(masks, roi_names(rtstruct_file))
 
 
-def roi_names(rtstruct_file):
+def roi_names(rtstruct_file: Path | str) -> list[str]:
     """Names of all structures in an RTSTRUCT, in the file's order."""
     path = Path(rtstruct_file)
     with library_silenced():
         return [text(roi, "ROIName") for roi in items(_structure_set(path), STRUCTURES)]
 
 
-def roi_masks(rtstruct_file, volume, aliases=ALIASES):
+def roi_masks(
+    rtstruct_file: Path | str, volume: Volume, aliases: dict[str, str] = ALIASES
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """Masks of the structures that `aliases` names: (region -> uint8 0/1 mask, notes).
 
     aliases : name of a structure (lower case, separators as one space) -> region. The masks

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from utils.dicom import integer, items, library_silenced, numbers, read_header, text
+from utils.dicom import Volume, integer, items, library_silenced, numbers, read_header, text
 from utils.errors import InputError, about
 from utils.masks.names import ALIASES, check_series, plain_name, uids, united
 
@@ -23,7 +23,7 @@ PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 ON_GRID = np.array([0.5, 0.1, 0.1])
 
 
-def read_seg(seg_file, volume):
+def read_seg(seg_file: Path | str, volume: Volume) -> np.ndarray:
     """Both lungs of a DICOM SEG, united: uint8 0/1, on the canonical grid of `volume`.
 
     Raises InputError as `seg_masks` does, and where only one of the two lungs is there.

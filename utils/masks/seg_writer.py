@@ -13,7 +13,7 @@ import highdicom
 import numpy as np
 from pydicom.sr.coding import Code
 
-from utils.dicom import frames_of, library_silenced, read_header
+from utils.dicom import Volume, frames_of, library_silenced, read_header
 from utils.errors import InputError, about
 from utils.masks.seg_reader import LUNG, seg_masks
 from utils.workspace import written_whole
@@ -26,7 +26,13 @@ TYPE_2 = (  # elements that must be there but may be empty (PS3.3 C.7.1.1, C.7.2
 ).split()
 
 
-def write_seg(mask, volume, seg_file, regions=("both",), algorithm=None):
+def write_seg(
+    mask: np.ndarray,
+    volume: Volume,
+    seg_file: Path | str,
+    regions: tuple[str, ...] = ("both",),
+    algorithm: str | None = None,
+) -> None:
     """Write a mask as a binary DICOM SEG that refers to the series of `volume`.
 
     mask : [slices, rows, cols] on the canonical grid of `volume`, 0 or the number of a region

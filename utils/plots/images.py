@@ -1,9 +1,15 @@
 """The pictures of notebooks 06 and 07; each function returns a matplotlib figure."""
 
-import numpy as np
-from matplotlib.colors import to_rgb
+from collections.abc import Sequence
+from typing import Any
 
-from utils.plots.lessons import show_mask, show_slice
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from utils.plots.lessons import Example, Pixels, show_mask, show_slice
 from utils.plots.style import COLOURS, new_figure
 
 OF_CLASS = ("truth", "prediction", "other")  # colours of the classes 1, 2, 3 in an overlay
@@ -11,7 +17,9 @@ WRONG = [COLOURS[name] for name in ("test", "other", "truth")]  # a red, a green
 STYLES = ("-", "--", ":", "-.")
 
 
-def gallery(pictures, titles=None):
+def gallery(
+    pictures: Sequence[tuple[Pixels, Pixels]], titles: Sequence[str] | None = None
+) -> Figure:
     """Pictures over the same pictures with their classes; pictures : list of (image, truth)."""
     figure, axes = new_figure(2, len(pictures), height=12.6 / len(pictures) + 0.3)
     for column, (image, truth) in enumerate(pictures):
@@ -31,7 +39,7 @@ def show_classes(axis, truth):
             show_mask(axis, np.asarray(truth == number, np.uint8), colour)
 
 
-def grey_values(dataset, names):
+def grey_values(dataset: Any, names: Sequence[str]) -> Figure:
     """How often each grey value occurs in each class of an ImageDataset; names : of classes."""
     figure, axes = new_figure(1, 2, height=2.1)
     bins = np.linspace(0, 1, 65)
@@ -52,7 +60,7 @@ def grey_values(dataset, names):
     return figure
 
 
-def confusion_figure(matrix, names):
+def confusion_figure(matrix: ArrayLike, names: Sequence[str]) -> Figure:
     """A confusion matrix: pixels, and their share of the true class by shade."""
     figure, axes = new_figure(height=2.4)
     axis, matrix = axes[0, 0], np.asarray(matrix)
@@ -69,7 +77,7 @@ def confusion_figure(matrix, names):
     return figure
 
 
-def side_by_side(examples):
+def side_by_side(examples: Sequence[Example]) -> Figure:
     """Image, truth, prediction and difference, one row a picture.
 
     examples : list of (title, image, truth, prediction). In the difference, orange was predicted
@@ -90,7 +98,7 @@ def side_by_side(examples):
     return figure
 
 
-def misclassified(examples):
+def misclassified(examples: Sequence[Example]) -> Figure:
     """Image, truth and the wrong pixels in red, green, blue: true class 0, 1, 2.
 
     examples : list of (title, image, truth, prediction), one column each.
@@ -111,7 +119,7 @@ def misclassified(examples):
     return figure
 
 
-def two_histories(histories):
+def two_histories(histories: dict[str, pd.DataFrame]) -> Figure:
     """Validation loss and DSC of several runs, epoch by epoch; histories : name -> table."""
     figure, axes = new_figure(1, 2, height=2.1)
     colours = zip(histories.items(), COLOURS.values(), STYLES, strict=False)
@@ -124,7 +132,7 @@ def two_histories(histories):
     return figure
 
 
-def severity_curves(table, score="DSC"):
+def severity_curves(table: pd.DataFrame, score: str = "DSC") -> Figure:
     """One panel for each kind of trouble: score against severity, one curve a network.
 
     table : DataFrame with `trouble`, `severity`, `network`, `mean`, `low`, `high`; the label of an

@@ -1,10 +1,21 @@
 """The pictures of notebooks 01 to 04; each function returns a matplotlib figure."""
 
-import numpy as np
-from matplotlib import pyplot as plt
-from matplotlib.patheffects import withStroke
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
+
+from utils.dicom import Volume
 from utils.plots.style import COLOURS, LUNG_WINDOW, TEXT_WIDTH, new_figure
+
+Pixels = Any  # values [rows, cols], an array of NumPy's or torch's
+Example = tuple[str, Pixels, Pixels, Pixels]  # title, picture, truth, prediction
 
 # Typical Hounsfield units, after Hounsfield's scale: air -1000, water 0 by definition
 TISSUES = {
@@ -16,7 +27,9 @@ TISSUES = {
 }
 
 
-def show_slice(axis, hu, window=LUNG_WINDOW, aspect=1.0):
+def show_slice(
+    axis: Axes, hu: ArrayLike, window: tuple[float, float] = LUNG_WINDOW, aspect: float = 1.0
+) -> None:
     """Draw one slice in a window of HU, without ticks."""
     axis.imshow(hu, vmin=window[0], vmax=window[1], aspect=aspect)
     axis.set(xticks=[], yticks=[])
@@ -25,7 +38,7 @@ def show_slice(axis, hu, window=LUNG_WINDOW, aspect=1.0):
         spine.set_visible(False)
 
 
-def show_mask(axis, mask, colour):
+def show_mask(axis: Axes, mask: np.ndarray, colour: str) -> None:
     """Lay a translucent mask with a firm outline over a slice."""
     rgb = tuple(int(COLOURS[colour][i : i + 2], 16) / 255 for i in (1, 3, 5))
     tint = np.zeros((*mask.shape, 4))
@@ -35,7 +48,7 @@ def show_mask(axis, mask, colour):
         axis.contour(mask, levels=[0.5], colors=[COLOURS[colour]], linewidths=0.6)
 
 
-def order_before_and_after(unsorted, volume):
+def order_before_and_after(unsorted: np.ndarray, volume: Volume) -> Figure:
     """A coronal cut through slices as the files came, beside the same cut in order."""
     figure, axes = new_figure(1, 2, height=2.6)
     row = volume.hu.shape[1] // 2
@@ -49,7 +62,7 @@ def order_before_and_after(unsorted, volume):
     return figure
 
 
-def three_planes(volume, window=LUNG_WINDOW):
+def three_planes(volume: Volume, window: tuple[float, float] = LUNG_WINDOW) -> Figure:
     """Axial, coronal and sagittal cut through the middle, true to millimetres."""
     dz, dy, dx = volume.spacing
     z, y, x = (size // 2 for size in volume.hu.shape)
@@ -76,7 +89,7 @@ def three_planes(volume, window=LUNG_WINDOW):
     return figure
 
 
-def hu_histogram(volumes):
+def hu_histogram(volumes: dict[str, Volume]) -> Figure:
     """How often each HU value occurs in each case, with the ranges of tissues marked."""
     figure, axes = new_figure(height=2.4)
     axis = axes[0, 0]
@@ -91,7 +104,7 @@ def hu_histogram(volumes):
     return figure
 
 
-def overlay_grid(hu, mask, every, title):
+def overlay_grid(hu: np.ndarray, mask: np.ndarray, every: int, title: str) -> Figure:
     """Slices at regular intervals with their mask, to see at a glance whether they belong."""
     chosen = range(0, len(hu), every)
     cols = 6
@@ -107,8 +120,11 @@ def overlay_grid(hu, mask, every, title):
     return figure
 
 
-def contrast_bars(verdicts):
-    """The measured check: contrast of each mask as given and in its best other orientation."""
+def contrast_bars(verdicts: dict[str, Any]) -> Figure:
+    """The measured check: contrast of each mask as given and in its best other orientation.
+
+    verdicts : case -> `alignment.Verdict`.
+    """
     figure, axes = new_figure(height=2.2)
     axis = axes[0, 0]
     at = np.arange(len(verdicts))
@@ -124,7 +140,7 @@ def contrast_bars(verdicts):
     return figure
 
 
-def loss_curves_of_one_slice(losses):
+def loss_curves_of_one_slice(losses: dict[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     """Loss against falsely predicted pixels; losses : name -> (% of the slice, loss)."""
     figure, axes = new_figure(height=2.2)
     axis = axes[0, 0]
@@ -136,7 +152,7 @@ def loss_curves_of_one_slice(losses):
     return figure
 
 
-def training_curves(history):
+def training_curves(history: pd.DataFrame) -> Figure:
     """Loss, binary accuracy and mean DSC per epoch, training and validation (figure 1)."""
     figure, axes = new_figure(1, 3, height=2.1)
     titles = {"loss": "loss", "accuracy": "binary accuracy", "dsc": "mean DSC of lung slices"}
@@ -156,7 +172,7 @@ def training_curves(history):
     return figure
 
 
-def dsc_histograms(slices, threshold):
+def dsc_histograms(slices: pd.DataFrame, threshold: int) -> Figure:
     """How the slices' DSC is distributed under one threshold (figures 2 and 3)."""
     figure, axes = new_figure(1, 2, height=2.1, sharey=True)
     for axis, part in zip(axes[0], ("train", "test"), strict=True):
@@ -168,7 +184,7 @@ def dsc_histograms(slices, threshold):
     return figure
 
 
-def slice_curves(case):
+def slice_curves(case: pd.DataFrame) -> Figure:
     """DSC and binary accuracy of each slice of one case, feet to head (figure 4)."""
     figure, axes = new_figure(1, 2, height=2.1)
     lung = case["lung_px"] > 0
@@ -193,7 +209,7 @@ def slice_curves(case):
     return figure
 
 
-def slice_examples(examples):
+def slice_examples(examples: Sequence[Example]) -> Figure:
     """Image, truth and prediction side by side (figures 5 to 7).
 
     examples : list of (title, hu, truth, prediction), one for each column.

@@ -2,6 +2,7 @@
 
 from math import log2
 
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from utils.plots.style import COLOURS, new_figure
@@ -15,7 +16,7 @@ KINDS = {  # what a block is called in the legend, and its colour
 GAP = 0.9  # between neighbouring boxes, in units of a doubling
 
 
-def architecture(rows):
+def architecture(rows: list[tuple[str, str, tuple[int, ...], int]]) -> Figure:
     """Draw the rows of `unet.layer_table`, from left to right in the order of computation.
 
     A box is as high as the doublings of its rows and columns, as wide as the doublings of its
@@ -23,7 +24,8 @@ def architecture(rows):
     """
     figure, ((axis,),) = new_figure(height=2.9)
     finest = log2(rows[0][2][1])
-    left, skips, drawn = 0.0, {}, set()
+    left, drawn = 0.0, set()
+    skips: dict[int, tuple[float, float]] = {}
     for name, kind, (channels, size, _), _ in rows:
         if kind == "Dropout":  # changes no shape; it is named with the pooling before it
             continue

@@ -1,16 +1,24 @@
 """The pictures of evaluation: predictions, calibration, doubt, intervals and the loss study."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from utils.anatomy import LEFT, RIGHT
+from utils.dicom import Volume
 from utils.plots.lessons import show_mask, show_slice
 from utils.plots.style import COLOURS, TEXT_WIDTH, new_figure
 
 SIDES = {RIGHT: "prediction", LEFT: "truth"}  # colours that the colour-blind can tell apart
 
 
-def prediction_summary(volume, labels, litres, sentences):
+def prediction_summary(
+    volume: Volume, labels: np.ndarray, litres: dict[str, float], sentences: Iterable[str]
+) -> Figure:
     """One page for one scan: six axial slices, a coronal cut, volumes and doubts.
 
     volume : Volume; labels : right 1 and left 2; litres : of `volumes_in_litres`;
@@ -49,7 +57,7 @@ def _with_sides(axis, hu, labels, aspect):
         show_mask(axis, labels == label, colour)
 
 
-def reliability_curves(curves, errors):
+def reliability_curves(curves: dict[str, pd.DataFrame], errors: dict[str, float]) -> Figure:
     """Frequency of lung against the probability that was given for it.
 
     curves : name -> table of `evaluation.reliability`; errors : name -> ECE. Dots are as large
@@ -73,7 +81,9 @@ def reliability_curves(curves, errors):
     return figure
 
 
-def doubt_maps(examples):
+def doubt_maps(
+    examples: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
+) -> Figure:
     """Slices with their truth and prediction, and where the network doubts.
 
     examples : list of (title, hu, truth, prediction, uncertainty in bits), one a column.
@@ -96,7 +106,7 @@ def doubt_maps(examples):
     return figure
 
 
-def score_intervals(table, columns):
+def score_intervals(table: pd.DataFrame, columns: dict[str, str]) -> Figure:
     """Mean and interval of scores, one panel a score and one row a method.
 
     table : DataFrame indexed by method, whose cells are (mean, low, high); columns : column ->
@@ -120,7 +130,7 @@ def score_intervals(table, columns):
     return figure
 
 
-def gradient_of_slices(shares, pulls):
+def gradient_of_slices(shares: ArrayLike, pulls: dict[str, list[float]]) -> Figure:
     """How hard each loss pulls at one missed pixel, against how much lung the slice holds.
 
     shares : of the slice that is lung; pulls : name -> |gradient| at each share.

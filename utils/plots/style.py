@@ -1,7 +1,12 @@
 """One style and one `save_figure` for every figure."""
 
+from pathlib import Path
+from typing import Any
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
 
 from utils.workspace import figures_folder, shown, written_whole
 
@@ -20,7 +25,7 @@ LUNG_WINDOW = (-1350, 150)  # HU at black and at white: centre -600, width 1500
 SOFT_TISSUE_WINDOW = (-160, 240)  # centre 40, width 400
 
 
-def use_style():
+def use_style() -> None:
     """Set matplotlib up for figures that are read in print at their own size."""
     mpl.rcParams.update(
         {
@@ -42,7 +47,7 @@ def use_style():
     )
 
 
-def save_figure(figure, name, dataset):
+def save_figure(figure: Figure, name: str, dataset: Path | str) -> None:
     """Export a figure as `<name>.pdf` for the report and `<name>.png` for the web.
 
     Files go to `figures/<dataset>/`, whole or not at all, without a date inside: the same
@@ -55,6 +60,8 @@ def save_figure(figure, name, dataset):
     print(f"saved {shown(folder)}/{name}.pdf and .png")
 
 
-def new_figure(rows=1, cols=1, height=2.2, **options):
+def new_figure(
+    rows: int = 1, cols: int = 1, height: float = 2.2, **options: Any
+) -> tuple[Figure, np.ndarray]:
     """A figure as wide as the report's text; height in inches for the whole of it."""
     return plt.subplots(rows, cols, figsize=(TEXT_WIDTH, height), squeeze=False, **options)

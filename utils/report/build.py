@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from utils.datasets.synthetic import SETS
@@ -30,7 +31,7 @@ NOTEBOOKS = {
 }
 
 
-def build_report(dataset, images=None):
+def build_report(dataset: Path | str, images: Sequence[Path | str] | None = None) -> Path:
     """Build the report on the figures and numbers of one data set of CTs; returns the PDF's path.
 
     images : image sets whose studies (notebooks 06 and 07) are printed beside it; by default

@@ -2,11 +2,13 @@
 
 import json
 import re
+from pathlib import Path
+from typing import Any
 
 from utils.workspace import figures_folder, shown, write_json, written_whole
 
 
-def save_numbers(dataset, numbers, study=None):
+def save_numbers(dataset: Path | str, numbers: dict[str, Any], study: str | None = None) -> None:
     """Write `metrics.json`, or `<study>.json` for a further study, and from all `numbers.tex`.
 
     numbers : nested dict whose leaves are numbers or texts. Integers and `settings` are printed
@@ -48,7 +50,7 @@ def write_numbers_tex(folder):
         temporary.write_text("\n".join(lines) + "\n")
 
 
-def latex_name(name):
+def latex_name(name: str) -> str:
     """A name as one part of a LaTeX name: "0.7 BCE + 0.3 Dice" gives "0_7_bce_0_3_dice"."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 

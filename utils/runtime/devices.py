@@ -4,7 +4,7 @@ import ctypes
 import importlib.util
 import os
 import platform
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ COMPILE_SECONDS = 60
 COMPILE_GAIN = 0.25
 
 
-def best_device():
+def best_device() -> torch.device:
     """The accelerator when torch finds one, otherwise the CPU; under torchrun, each its own."""
     device = torch.accelerator.current_accelerator()
     if device is None:
@@ -26,7 +26,7 @@ def best_device():
     return device
 
 
-def has_fast_bfloat16(device):
+def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 in hardware; elsewhere it would be emulated.
 
     A GPU is asked through torch. Of processors, those under Linux are asked for the flags
@@ -40,21 +40,21 @@ def has_fast_bfloat16(device):
     return False
 
 
-def mixed_precision(device):
+def mixed_precision(device: torch.device) -> AbstractContextManager:
     """A context in which convolutions run in bfloat16 where that is fast; weights stay float32."""
     if has_fast_bfloat16(device):
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()
 
 
-def pays_to_compile(device, seconds_per_epoch, epochs_left):
+def pays_to_compile(device: torch.device, seconds_per_epoch: float, epochs_left: int) -> bool:
     """Whether torch.compile would win back, on a GPU, the time that it takes itself."""
     if device.type != "cuda" or importlib.util.find_spec("triton") is None:
         return False
     return COMPILE_GAIN * seconds_per_epoch * epochs_left > COMPILE_SECONDS
 
 
-def has_room(device, nbytes):
+def has_room(device: torch.device, nbytes: int) -> bool:
     """Whether a data set of so many bytes may lie on the device: in half of what is free there.
 
     Main memory is where it lies already.
@@ -64,7 +64,7 @@ def has_room(device, nbytes):
     return device.type == "cpu"
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> None:
     """Let the C library keep large buffers that were freed instead of returning them at once.
 
     A training step on the CPU frees and asks again for the same hundreds of megabytes. By

@@ -8,6 +8,7 @@ import tempfile
 import numpy as np
 import psutil
 import torch
+from numpy.typing import DTypeLike
 
 from utils.errors import InputError
 from utils.workspace import shown, workspace
@@ -15,7 +16,7 @@ from utils.workspace import shown, workspace
 SHARE = 4  # an array that takes more than a quarter of the machine's memory goes to a file
 
 
-def large_empty(shape, dtype):
+def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> torch.Tensor:
     """A tensor like torch.empty's: in memory, or memory-mapped when it would take too much of it.
 
     dtype : of NumPy. The mapped file lies in `build/` of the workspace and has no name there, so
@@ -38,15 +39,15 @@ def large_empty(shape, dtype):
         return torch.from_numpy(np.memmap(file, dtype, "w+", shape=tuple(shape)))
 
 
-def forget_pages(array):
+def forget_pages(array: np.ndarray) -> None:
     """Give back the memory that reading a mapped file took; nothing for any other array.
 
     The array can be read again, from the file. Only one that is not writable is taken: of others
     changes would be lost.
     """
-    writable = array.flags.writeable
-    while isinstance(array, np.ndarray):
-        array = array.base
+    writable, owner = array.flags.writeable, array.base
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
     # where the system can be told: Windows cannot
-    if isinstance(array, mmap.mmap) and not writable and hasattr(array, "madvise"):
-        array.madvise(mmap.MADV_DONTNEED)
+    if isinstance(owner, mmap.mmap) and not writable and hasattr(owner, "madvise"):
+        owner.madvise(mmap.MADV_DONTNEED)

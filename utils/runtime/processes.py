@@ -7,6 +7,7 @@ for a wrapper such as accelerate to take away.
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -14,7 +15,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 
-def rank_and_count():
+def rank_and_count() -> tuple[int, int]:
     """(number of this process, how many there are); (0, 1) outside torchrun."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
@@ -22,7 +23,7 @@ def rank_and_count():
 
 
 @contextmanager
-def process_group(device):
+def process_group(device: torch.device) -> Iterator[None]:
     """Join the processes that torchrun started, for the time of a with block.
 
     NCCL connects GPUs, gloo processors. Without torchrun nothing happens.
@@ -40,7 +41,7 @@ def process_group(device):
 
 
 @contextmanager
-def first_process_first():
+def first_process_first() -> Iterator[None]:
     """Run a with block in the first process and only then in the others.
 
     For what fills a cache: the first one writes it, the others read it.
@@ -53,13 +54,13 @@ def first_process_first():
         distributed.barrier()
 
 
-def wait_for_all():
+def wait_for_all() -> None:
     """Go on when every process has come to this point."""
     if rank_and_count()[1] > 1:
         distributed.barrier()
 
 
-def summed_over_processes(values, device):
+def summed_over_processes(values: list[float], device: torch.device | None) -> list[float]:
     """A list of numbers, each summed over all processes in float64."""
     if rank_and_count()[1] == 1:
         return values
@@ -68,7 +69,7 @@ def summed_over_processes(values, device):
     return tensor.tolist()
 
 
-def parallel_model(model, device):
+def parallel_model(model: nn.Module, device: torch.device) -> nn.Module:
     """The model as it learns: itself, or wrapped so that its gradients are averaged.
 
     Batch normalisation then takes its statistics over the whole batch, not over each process's

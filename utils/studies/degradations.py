@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from utils.datasets import grain, ramp_spectrum
 from utils.dicom import LOWEST_HU
+from utils.images import Picture
 
 
 def white_noise(hu, sigma, seed=0):
@@ -56,7 +57,7 @@ def rotated(hu, mask, degrees):
     return image, ndimage.rotate(mask, order=0, **turn)
 
 
-def noisy_picture(picture, sigma, seed=0):
+def noisy_picture(picture: Picture, sigma: float, seed: int = 0) -> Picture:
     """A 16-bit `utils.images.Picture` with Gaussian noise, clipped; sigma : of 65535."""
     noise = np.random.default_rng([seed, *picture.name.encode()]).normal(
         0, sigma, picture.image.shape
@@ -65,7 +66,7 @@ def noisy_picture(picture, sigma, seed=0):
     return dataclasses.replace(picture, name=f"{picture.name}_noisy", image=values)
 
 
-def cropped_picture(picture, size, seed=0):
+def cropped_picture(picture: Picture, size: int, seed: int = 0) -> Picture:
     """A square of size x size pixels cut out of a `utils.images.Picture` at random."""
     rng = np.random.default_rng([seed, *picture.name.encode()])
     row, column = (rng.integers(side - size + 1) for side in picture.image.shape)

@@ -5,15 +5,20 @@ import dataclasses
 import io
 import multiprocessing
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 from tqdm.auto import tqdm
 
 from utils import training
-from utils.dataset import SliceDataset
+from utils.cases import Pair, Pairs
+from utils.dataset import SliceDataset, Split
 from utils.errors import InputError
 from utils.evaluation import (
     bootstrap_interval,
@@ -23,6 +28,7 @@ from utils.evaluation import (
     slice_metrics,
 )
 from utils.inference import segment
+from utils.settings import Settings
 from utils.studies.plan import SMALL
 from utils.workspace import REPOSITORY
 
@@ -37,7 +43,14 @@ COUNTS = {"lung_free_false_positive_px": 0, "false_positive_slices": 1}  # digit
 MOST_WORKERS = 8  # each holds torch and the slices: about half a gigabyte
 
 
-def run_study(configurations, seeds, pairs, split, folder, base=SMALL):
+def run_study(
+    configurations: dict[str, dict[str, Any]],
+    seeds: Sequence[int],
+    pairs: Pairs,
+    split: Split,
+    folder: Path,
+    base: Settings = SMALL,
+) -> pd.DataFrame:
     """Train every configuration with every seed and score it on the validation patients.
 
     configurations : name -> fields of `base` that it changes; pairs : of
@@ -68,17 +81,17 @@ def run_study(configurations, seeds, pairs, split, folder, base=SMALL):
     return pd.concat(rows, ignore_index=True)
 
 
-def _in_memory(pair):
+def _in_memory(pair: Pair) -> Pair:
     """A pair without its mapped file, which another process would not find."""
     return pair._replace(hu=np.array(pair.hu), mask=np.array(pair.mask))
 
 
-def study_run_folder(folder, name, seed):
+def study_run_folder(folder: Path, name: str, seed: int) -> Path:
     """Where the run of a configuration and seed is kept."""
     return folder / f"{name} seed {seed}".replace(" ", "_").replace(",", "")
 
 
-_shared = {}  # of a worker process: what all of its runs have in common
+_shared: dict[str, Any] = {}  # of a worker process: what all of its runs have in common
 
 
 def _share(pairs, split, sets):
@@ -117,7 +130,7 @@ def trained_and_scored(name, settings, run, pairs, split, sets):
     return scores.assign(**epoch_scores(history))
 
 
-def scores_of(name, seed, masks, pairs):
+def scores_of(name: str, seed: int, masks: dict[str, np.ndarray], pairs: Pairs) -> pd.DataFrame:
     """`patient_metrics` of some patients: DataFrame, one row a patient, with `loss` and `seed`.
 
     masks : case -> uint8 mask; pairs : of `cases.create_paired_data`.
@@ -144,7 +157,7 @@ def epoch_scores(history):
     return {f"kept_{rule}": history.loc[i, "validation_dsc"] for rule, i in rules.items()}
 
 
-def published_table(name):
+def published_table(name: str) -> tuple[pd.DataFrame, str]:
     """A table of benchmarks/results and its first line, which says when and on what it was made.
 
     name : that of the file, such as "loss_study". Returns (DataFrame, in most of these files as
@@ -155,7 +168,7 @@ def published_table(name):
     return pd.read_csv(file, comment="#"), about.removeprefix("# ")
 
 
-def study_table(results, order):
+def study_table(results: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """Mean and interval of each score: DataFrame indexed by `loss`, cells (mean, low, high).
 
     The interval is over runs, that is seeds: it says how much of a difference is luck of the
@@ -170,7 +183,9 @@ def study_table(results, order):
     )
 
 
-def study_gain(results, before, after, score):
+def study_gain(
+    results: pd.DataFrame, before: str, after: str, score: str
+) -> tuple[float, float, float]:
     """What a change brings: mean and interval over seeds of `score`, after minus before.
 
     Runs of one seed start from the same weights and see the slices in the same order, so they
@@ -180,14 +195,16 @@ def study_gain(results, before, after, score):
     return paired_gain(runs.loc[before], runs.loc[after])
 
 
-def table_as_text(table, digits=3):
+def table_as_text(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     """The table with cells such as "0.961 (0.958 to 0.964)"; counts with their own digits."""
     return table.apply(
         lambda scores: scores.map(interval_text, digits=COUNTS.get(scores.name, digits))
     )
 
 
-def pull_at_missed_pixel(loss, lung_pixels, size=64, logit=-4.0):
+def pull_at_missed_pixel(
+    loss: nn.Module, lung_pixels: int, size: int = 64, logit: float = -4.0
+) -> float:
     """How hard a loss pulls at one pixel of a lung that a network misses altogether.
 
     A slice of size x size holds `lung_pixels` of lung, and the network gives `logit` everywhere.
@@ -196,5 +213,5 @@ def pull_at_missed_pixel(loss, lung_pixels, size=64, logit=-4.0):
     truth = torch.zeros(1, 1, size, size)
     truth.view(-1)[:lung_pixels] = 1
     logits = torch.full_like(truth, logit).requires_grad_()
-    loss(logits, truth).backward()
-    return logits.grad.view(-1)[0].abs().item()
+    (gradient,) = torch.autograd.grad(loss(logits, truth), logits)
+    return gradient.view(-1)[0].abs().item()

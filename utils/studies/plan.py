@@ -1,10 +1,13 @@
 """What the loss study tries: the small network, the losses, and what the reports wished for."""
 
 import dataclasses
+from typing import Any
 
 from tqdm.auto import tqdm
 
 from utils.anatomy import body_in_air, threshold_lungs
+from utils.cases import Pairs
+from utils.dataset import Split
 from utils.settings import Settings
 
 # A network that learns in seconds; only comparisons within the study mean anything
@@ -55,7 +58,7 @@ WISHED = {
 FULL = LOSSES | WISHED
 
 
-def other_data(pairs, split):
+def other_data(pairs: Pairs, split: Split) -> dict[str, tuple[dict[str, Any], Pairs, Split]]:
     """What the reports would have liked to change in the data, for `run_study`.
 
     Returns name -> (configuration, pairs, split): the couch and all else outside the body set to

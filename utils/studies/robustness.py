@@ -1,16 +1,22 @@
 """How a trained network bears what CT images suffer: each trouble at growing severity."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from torch import nn
 from tqdm.auto import tqdm
 
 from utils.anatomy import body_in_air
 from utils.evaluation import bootstrap_interval, interval_numbers
 from utils.inference import segment
 from utils.overlap import dsc
+from utils.settings import Settings
 from utils.studies import degradations
+
+Networks = dict[str, tuple[nn.Module, Settings]]  # name -> (model, its settings)
+Scan = tuple[np.ndarray, np.ndarray, tuple[float, float, float]]  # HU, mask, spacing in mm
 
 # trouble -> severities, the first of them harmless
 TROUBLES = {
@@ -24,7 +30,14 @@ TROUBLES = {
 }
 
 
-def degraded(trouble, severity, hu, mask, spacing, settings):
+def degraded(
+    trouble: str,
+    severity: float,
+    hu: np.ndarray,
+    mask: np.ndarray,
+    spacing: tuple[float, float, float],
+    settings: Settings,
+) -> tuple[np.ndarray, np.ndarray, Settings]:
     """A CT, its mask and the settings to segment it with, at one severity of one of TROUBLES.
 
     hu : [slices, rows, cols]. mask : 0/1, same shape. spacing : mm (slice, row, col). Returns
@@ -51,7 +64,9 @@ def degraded(trouble, severity, hu, mask, spacing, settings):
     raise ValueError(f"no such trouble: {trouble}")
 
 
-def severity_table(networks, cases, troubles=TROUBLES):
+def severity_table(
+    networks: Networks, cases: list[Scan], troubles: Mapping[str, Sequence[float]] = TROUBLES
+) -> pd.DataFrame:
     """DSC of the slices with lung, under every severity of every trouble.
 
     networks : name -> (model, settings). cases : list of (HU, mask, spacing). Returns one row a
@@ -68,12 +83,14 @@ def severity_table(networks, cases, troubles=TROUBLES):
     return pd.DataFrame(rows)
 
 
-def slice_scores(networks, cases, trouble, severity):
+def slice_scores(
+    networks: Networks, cases: list[Scan], trouble: str, severity: float
+) -> dict[str, np.ndarray]:
     """DSC of each slice with lung of all cases, under one trouble: network -> float64 array.
 
     networks and cases as in `severity_table`; slices are the same for all networks.
     """
-    scores = {name: [] for name in networks}
+    scores: dict[str, list[np.ndarray]] = {name: [] for name in networks}
     for hu, mask, spacing in cases:
         for name, (model, settings) in networks.items():
             worse, truth, chosen = degraded(trouble, severity, hu, mask, spacing, settings)

@@ -1,6 +1,8 @@
 """What the five reports wished for in their last pages, where it is done, what it brought."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -86,7 +88,7 @@ EXPORTED = {
 }
 
 
-def wish_table(results, dataset):
+def wish_table(results: pd.DataFrame, dataset: Path | str) -> pd.DataFrame:
     """Every wish with what it brought: columns report, wish, notebook, what it brought.
 
     results : runs of `plan.FULL`, `plan.other_data`, peers and modalities on the
@@ -100,7 +102,7 @@ def wish_table(results, dataset):
     return pd.DataFrame(rows, columns=["report", "wish", "notebook", "what it brought"])
 
 
-def wish_numbers(results):
+def wish_numbers(results: pd.DataFrame) -> dict[str, Any]:
     """The gains of the loss study as numbers: wish -> score -> mean, low, high; to be exported."""
     numbers = {}
     known = set(results["loss"])
@@ -165,4 +167,4 @@ def _interval(numbers, path):
     """The interval at a dotted path."""
     for name in path.split("."):
         numbers = numbers[name]
-    return [numbers[part] for part in ("mean", "low", "high")]
+    return tuple(numbers[part] for part in ("mean", "low", "high"))

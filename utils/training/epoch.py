@@ -1,14 +1,27 @@
 """Once through a loader: learning or measuring, and the metrics of the epoch."""
 
+from collections.abc import Callable
+
 import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from utils.augment import augment
 from utils.overlap import dice, predicted_labels
 from utils.runtime import mixed_precision, rank_and_count, summed_over_processes
+from utils.settings import Settings
 
 
-def learn(model, loader, loss, optimiser, settings, after_step=None):
+def learn(
+    model: nn.Module,
+    loader: DataLoader,
+    loss: nn.Module,
+    optimiser: Optimizer,
+    settings: Settings,
+    after_step: Callable[[], None] | None = None,
+) -> dict[str, float]:
     """Take one optimiser step for each batch; returns the epoch's metrics as `measure` does.
 
     The weights change under the metrics, slices are augmented and dropout is on, so training
@@ -33,7 +46,7 @@ def learn(model, loader, loss, optimiser, settings, after_step=None):
 
 
 @torch.no_grad()
-def measure(model, loader, loss):
+def measure(model: nn.Module, loader: DataLoader, loss: nn.Module) -> dict[str, float]:
     """Mean loss over slices, accuracy over pixels, mean DSC; see `batch_sums`. Learns nothing."""
     model.eval()
     device, rows = next(model.parameters()).device, []

@@ -3,13 +3,14 @@
 import dataclasses
 import math
 import time
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from utils import losses
-from utils.dataset import batches
+from utils.dataset import BatchSource, batches
 from utils.errors import InputError
 from utils.runtime import (
     best_device,
@@ -20,6 +21,7 @@ from utils.runtime import (
     pays_to_compile,
     rank_and_count,
 )
+from utils.settings import Settings
 from utils.training.epoch import learn, measure, on_device
 from utils.training.optimiser import Schedule, build_optimiser
 
@@ -41,38 +43,46 @@ class Trainer:
     schedule of their own, in which slices keep their intensities.
     """
 
-    def __init__(self, model, settings, train_set, validation_set):
+    def __init__(
+        self,
+        model: nn.Module,
+        settings: Settings,
+        train_set: BatchSource,
+        validation_set: BatchSource,
+    ) -> None:
         if settings.keep not in ("best", "last"):
             raise InputError(f"keep is {settings.keep!r}; choose the weights of best or last.")
         keep_freed_memory()
         self.settings = self.stage = settings
         self.device = best_device()
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        # torch's hints of Module.to know no memory_format
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.learner = parallel_model(self.model, self.device)
         self.loss = losses.loss_from_settings(settings)
         self.loader = batches(
             resident(train_set, self.device), settings.batch_size, shuffle=True, seed=settings.seed
         )
         self.validation = batches(resident(validation_set, self.device), settings.batch_size)
-        self.history, self.kept_weights = [], {}
+        self.history: list[dict[str, Any]] = []
+        self.kept_weights: dict[str, torch.Tensor] = {}
         self._begin_stage(settings)
 
     @property
-    def epochs(self):
+    def epochs(self) -> int:
         """How many there are in all."""
         return self.settings.epochs + self.settings.settling_epochs
 
-    def is_over(self):
+    def is_over(self) -> bool:
         """Whether the last epoch was run or validation has stalled for too long."""
         stalled = has_stalled(self.history, self.settings.early_stopping)
         return stalled or len(self.history) >= self.epochs
 
-    def settle(self):
+    def settle(self) -> None:
         """Begin the settling epochs."""
         s = self.settings
-        calm = {"brightness": 0.0, "noise": 0.0, "blur": 0.0}
+        calm = dataclasses.replace(s, brightness=0.0, noise=0.0, blur=0.0)
         rate, epochs = s.settling_rate, s.settling_epochs
-        self._begin_stage(dataclasses.replace(s, learning_rate=rate, epochs=epochs, **calm))
+        self._begin_stage(dataclasses.replace(calm, learning_rate=rate, epochs=epochs))
 
     def _begin_stage(self, stage):
         """A new optimiser and schedule; `stage` holds the settings of the epochs to come."""
@@ -80,7 +90,7 @@ class Trainer:
         self.optimiser = build_optimiser(self.model.parameters(), stage)
         self.schedule = Schedule(self.optimiser, stage, len(self.loader))
 
-    def run_epoch(self):
+    def run_epoch(self) -> None:
         """Learn from every training slice once, measure, and add a row to the history.
 
         Raises InputError when the loss has diverged.
@@ -110,7 +120,7 @@ class Trainer:
         weights = self.model.state_dict().items()
         self.kept_weights = {name: value.detach().cpu().clone() for name, value in weights}
 
-    def finished_model(self):
+    def finished_model(self) -> nn.Module:
         """The model with the weights that are kept, in evaluation mode.
 
         With `Settings.renew_statistics`, those of batch normalisation are taken anew before.
@@ -121,7 +131,7 @@ class Trainer:
             self._keep_weights()
         return self.model.eval()
 
-    def compile_if_it_pays(self):
+    def compile_if_it_pays(self) -> None:
         """Compile the model when the last epoch's duration says that the rest will win by it."""
         left = self.epochs - len(self.history)
         if pays_to_compile(self.device, self.history[-1]["seconds"], left):

@@ -2,12 +2,15 @@
 
 import json
 import zlib
+from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
+from torch import nn
 
 from utils import alignment
 from utils.cases import create_paired_data, load_cases, load_masks
-from utils.dataset import SliceDataset, Split, split_cases
+from utils.dataset import BatchSource, SliceDataset, Split, split_cases
 from utils.errors import InputError
 from utils.runtime import (
     best_device,
@@ -15,7 +18,7 @@ from utils.runtime import (
     rank_and_count,
     wait_for_all,
 )
-from utils.settings import settings_from_json, settings_to_json
+from utils.settings import Settings, settings_from_json, settings_to_json
 from utils.training.checkpoint import restore_checkpoint, save_checkpoint
 from utils.training.loop import Trainer, blindness, describe_epoch
 from utils.training.weights import begin_with, load_weights, made_from, save_weights
@@ -23,14 +26,20 @@ from utils.unet import build_unet
 from utils.workspace import derived_folder, shown, write_json, write_table, written_whole
 
 
-def run_fingerprint(settings, split, train_set, validation_set, start_from=None):
+def run_fingerprint(
+    settings: Settings,
+    split: Split,
+    train_set: BatchSource,
+    validation_set: BatchSource,
+    start_from: Path | None = None,
+) -> str:
     """What a run is made from, as text: equal text, equal result on one machine."""
     pixels = 0
     for dataset in (train_set, validation_set):
         for start in range(0, len(dataset), 16):
             indices = list(range(start, min(start + 16, len(dataset))))
             for tensor in dataset.__getitems__(indices):
-                pixels = zlib.crc32(tensor.cpu().contiguous().numpy(), pixels)
+                pixels = zlib.crc32(tensor.cpu().contiguous().numpy().data, pixels)
     parts = {
         "settings": settings_to_json(settings),
         "split": split.__dict__,
@@ -41,7 +50,15 @@ def run_fingerprint(settings, split, train_set, validation_set, start_from=None)
     return json.dumps(parts)
 
 
-def train(settings, split, train_set, validation_set, run_folder, start_from=None, on_epoch=None):
+def train(
+    settings: Settings,
+    split: Split,
+    train_set: BatchSource,
+    validation_set: BatchSource,
+    run_folder: Path,
+    start_from: Path | None = None,
+    on_epoch: Callable[[pd.DataFrame], None] | None = None,
+) -> tuple[nn.Module, pd.DataFrame]:
     """Train a U-Net; go on with it where it was killed; or take the finished run as it is.
 
     train_set, validation_set : any data set with `__len__` and `__getitems__`, which returns
@@ -73,12 +90,11 @@ def train(settings, split, train_set, validation_set, run_folder, start_from=Non
         _begin_run(run_folder, settings, split, trainer, resumed)
     _run_epochs(run_folder, fingerprint, trainer, writes, on_epoch)
     if writes:
-        last = trainer.model.state_dict()
-        save_weights(run_folder / "last.safetensors", last, fingerprint)
-    model = trainer.finished_model()
+        save_weights(run_folder / "last.safetensors", trainer.model.state_dict(), fingerprint)
+    trained = trainer.finished_model()
     if writes:
         _end_run(run_folder, fingerprint, trainer)
-    return model, pd.DataFrame(trainer.history)
+    return trained, pd.DataFrame(trainer.history)
 
 
 def _run_epochs(run_folder, fingerprint, trainer, writes, on_epoch):
@@ -130,7 +146,7 @@ def _write_history(run_folder, history):
     write_table(run_folder / "history.csv", pd.DataFrame(history))
 
 
-def load_run(run_folder):
+def load_run(run_folder: Path) -> tuple[nn.Module, Settings, Split]:
     """Read a finished run: (model in evaluation mode, settings, split).
 
     Raises InputError when the run is missing, damaged or does not fit its settings.
@@ -159,7 +175,7 @@ def _read_split(file):
         ) from error
 
 
-def train_dataset(dataset, settings, run_name):
+def train_dataset(dataset: Path | str, settings: Settings, run_name: str) -> Path:
     """Train on a data set as notebook 03 does, in `runs/<run_name>` of its derived folder.
 
     dataset : name or path, as in `utils.workspace.dataset_folder`. Masks must have passed
@@ -170,7 +186,9 @@ def train_dataset(dataset, settings, run_name):
     alignment.require_aligned(dataset, volumes)
     pairs = create_paired_data(volumes, load_masks(dataset))
     split = split_cases(pairs, settings.seed)
-    sets = [SliceDataset(pairs, names, settings) for names in (split.train, split.validation)]
+    train_set, validation_set = (
+        SliceDataset(pairs, names, settings) for names in (split.train, split.validation)
+    )
     run_folder = derived_folder(dataset) / "runs" / run_name
-    train(settings, split, *sets, run_folder)
+    train(settings, split, train_set, validation_set, run_folder)
     return run_folder

@@ -1,14 +1,17 @@
 """Weights as safetensors, a format that holds numbers only and cannot run code."""
 
+from pathlib import Path
+
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import nn
 
 from utils.errors import InputError
 from utils.workspace import shown, written_whole
 
 
-def save_weights(file, weights, fingerprint):
+def save_weights(file: Path, weights: dict[str, torch.Tensor], fingerprint: str) -> None:
     """Write a state dict, whole or not at all, with the text that tells what it was made from."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with written_whole(file) as temporary:
@@ -24,13 +27,14 @@ def made_from(weights_file):
         return None
 
 
-def load_weights(model, weights_file):
+def load_weights(model: nn.Module, weights_file: Path) -> nn.Module:
     """Fill a model with weights from a safetensors file; returns it in evaluation mode.
 
     Raises InputError when the file is missing, damaged or of another network.
     """
     _fill(model, _read(weights_file), weights_file)
-    return model.to(memory_format=torch.channels_last).eval()
+    # torch's hints of Module.to know no memory_format
+    return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 
 def begin_with(model, weights_file):

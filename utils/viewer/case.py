@@ -1,6 +1,7 @@
 """What the viewer shows: a volume with its masks, checked, and its slices in three planes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from utils.errors import InputError
 
 # What each plane's picture shows at its edges, patient's right on the left as radiologists read.
 # `axis` is the volume's axis that the slices of the plane run along, `xyz` the same in LPS.
-PLANES = {
+PLANES: dict[str, dict[str, Any]] = {
     "axial": {"axis": 0, "xyz": 2, "left": "R", "right": "L", "top": "A", "bottom": "P"},
     "coronal": {"axis": 1, "xyz": 1, "left": "R", "right": "L", "top": "H", "bottom": "F"},
     "sagittal": {"axis": 2, "xyz": 0, "left": "A", "right": "P", "top": "H", "bottom": "F"},
@@ -26,7 +27,7 @@ class Case:
     hu: np.ndarray
     truth: np.ndarray | None
     prediction: np.ndarray | None
-    spacing: tuple
+    spacing: tuple[float, float, float]
     affine: np.ndarray
     name: str
 

@@ -4,10 +4,12 @@ The viewer's canvas (viewer.js) follows the same rules pixel by pixel; `still` i
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from utils.dicom import Volume
 from utils.errors import InputError
 from utils.viewer.case import PLANES, Case, checked_case
 from utils.viewer.scores import slice_areas
@@ -69,18 +71,18 @@ STATE = tuple(field.name for field in fields(View) if field.name != "case")
 
 
 def checked_view(
-    volume,
-    mask=None,
-    prediction=None,
+    volume: Volume | np.ndarray,
+    mask: np.ndarray | None = None,
+    prediction: np.ndarray | None = None,
     *,
-    plane="axial",
-    index=None,
-    window="lung",
-    overlay=None,
-    outline=False,
-    opacity=0.5,
-    spacing=None,
-):
+    plane: str = "axial",
+    index: int | None = None,
+    window: str | tuple[float, float] = "lung",
+    overlay: str | None = None,
+    outline: bool = False,
+    opacity: float = 0.5,
+    spacing: tuple[float, float, float] | None = None,
+) -> View:
     """Make a View of what `viewer.slice_viewer` is given, or say in an InputError what is wrong."""
     case = checked_case(volume, mask, prediction, spacing)
     _check_choice("plane", plane, list(PLANES))
@@ -132,7 +134,12 @@ def _first_slices(case, plane, index):
     return first if index is None else first | {plane: int(index)}
 
 
-def still(volume, mask=None, prediction=None, **look):
+def still(
+    volume: Volume | np.ndarray,
+    mask: np.ndarray | None = None,
+    prediction: np.ndarray | None = None,
+    **look: Any,
+) -> np.ndarray:
     """Compose the viewer's picture of one slice: uint8 RGB, one pixel a voxel.
 
     Arguments as in `viewer.slice_viewer`. Axial pictures are [rows, cols], coronal

@@ -6,9 +6,11 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from utils.dicom import Volume
 from utils.errors import InputError
 from utils.viewer import packing
 from utils.viewer.case import PLANES
@@ -44,7 +46,13 @@ showPage(document.getElementById("viewer"), held);
 """
 
 
-def export_html(path, volume, mask=None, prediction=None, **look):
+def export_html(
+    path: Path | str,
+    volume: Volume | np.ndarray,
+    mask: np.ndarray | None = None,
+    prediction: np.ndarray | None = None,
+    **look: Any,
+) -> Path:
     """Write the viewer as one HTML file that needs no kernel and no network; return its path.
 
     Arguments as in `viewer.slice_viewer`. The file has at most 15 MB: HU are rounded as coarsely
@@ -78,7 +86,15 @@ def _page_data(view):
     return {"state": shown | {"_case": described, "_still": {}}, "chunks": chunks}
 
 
-def animation(path, volume, mask=None, prediction=None, *, frames=40, **look):
+def animation(
+    path: Path | str,
+    volume: Volume | np.ndarray,
+    mask: np.ndarray | None = None,
+    prediction: np.ndarray | None = None,
+    *,
+    frames: int = 40,
+    **look: Any,
+) -> Path:
     """Write a moving picture of the viewer's slices, feet to head and back; return its path.
 
     path : ends in .gif, .webp or .png (animated PNG). The picture is made smaller until the

@@ -9,9 +9,11 @@ import base64
 import io
 
 import anywidget
+import numpy as np
 from PIL import Image
 from traitlets import Bool, Dict, Enum, Float, Int, TraitError, validate
 
+from utils.dicom import Volume
 from utils.viewer import packing
 from utils.viewer.case import PLANES
 from utils.viewer.drawing import (
@@ -48,13 +50,13 @@ class SliceViewer(anywidget.AnyWidget):
     _case = Dict().tag(sync=True)
     _still = Dict().tag(sync=True)
 
-    def __init__(self, view):
+    def __init__(self, view: View) -> None:
         self._held = view.case  # before the traits are set: their checks ask for it
         super().__init__(_case=packing.description(view.case), **view.state())
         self._still = self._first_picture()
         self.on_msg(self._send_slices)
 
-    def view(self):
+    def view(self) -> View:
         """What is shown now: a `drawing.View`."""
         return View(self._held, **{name: getattr(self, name) for name in STATE})
 
@@ -97,18 +99,18 @@ class SliceViewer(anywidget.AnyWidget):
 
 
 def slice_viewer(
-    volume,
-    mask=None,
-    prediction=None,
+    volume: Volume | np.ndarray,
+    mask: np.ndarray | None = None,
+    prediction: np.ndarray | None = None,
     *,
-    plane="axial",
-    index=None,
-    window="lung",
-    overlay=None,
-    outline=False,
-    opacity=0.5,
-    spacing=None,
-):
+    plane: str = "axial",
+    index: int | None = None,
+    window: str | tuple[float, float] = "lung",
+    overlay: str | None = None,
+    outline: bool = False,
+    opacity: float = 0.5,
+    spacing: tuple[float, float, float] | None = None,
+) -> SliceViewer:
     """Look through a volume and its masks, slice by slice.
 
     volume : Volume, or HU array [slices, rows, cols] with `spacing` (slice, row, col) in mm.

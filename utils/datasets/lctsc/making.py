@@ -4,6 +4,7 @@ Which there are `index.py` knows without a network; only `fetch_series` needs on
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -44,7 +45,11 @@ def fetch_series(uids, folder):
     )
 
 
-def make_dataset(wanted="12", folder=None, fetch=fetch_series):
+def make_dataset(
+    wanted: str = "12",
+    folder: Path | str | None = None,
+    fetch: Callable[[list[str], Path], None] = fetch_series,
+) -> Path:
     """Fetch patients and make them a data set: folder/Images/<case>, Segmentations/<case>_seg.npz.
 
     folder : default `data/lctsc` of the workspace. fetch(uids, folder) downloads. A case is done

@@ -19,6 +19,7 @@ from utils.datasets.phantom.canvas import (
     smooth_union,
 )
 from utils.datasets.phantom.organs import paint_organs
+from utils.datasets.phantom.patients import Patient
 from utils.datasets.phantom.skeleton import (
     CAGE_BACK,
     CAGE_FRONT,
@@ -46,7 +47,7 @@ ARM_RADII = (16, 31, 37, 42, 40, 37)
 class Body:
     """One patient's anatomy, ready to be cut by `section`."""
 
-    def __init__(self, patient, rng):
+    def __init__(self, patient: Patient, rng: np.random.Generator) -> None:
         self.patient = p = patient
         sx, sy, sz = p.scale
         grid = (np.arange(p.matrix) - (p.matrix - 1) / 2) * p.pixel
@@ -64,7 +65,7 @@ class Body:
         self.stomach = rng.normal((56, -14, -146), (4, 3, 3)).tolist()
         self.bowel = bowel(rng)
 
-    def section(self, z):
+    def section(self, z: float) -> tuple[np.ndarray, np.ndarray]:
         """Cut at height z (mm of the standard man): HU and cover of lung, float32 [rows, cols]."""
         p, hu = self.patient, self.empty.copy()
         front, back = min(BODY_FRONT(z), -50) - p.fat - 30, 125 + p.fat

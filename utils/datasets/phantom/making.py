@@ -13,6 +13,7 @@ tests need it: `patients.small_patient(3)`.
 import json
 import multiprocessing
 import shutil
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from scipy import ndimage
 from tqdm.auto import tqdm
 
 from utils.datasets.phantom.body import Body
-from utils.datasets.phantom.patients import PATIENTS
+from utils.datasets.phantom.patients import PATIENTS, Patient
 from utils.datasets.phantom.scanner import add_nodules, add_vessels, scan
 from utils.datasets.phantom.slices import PADDING, ct_slice
 from utils.errors import InputError
@@ -77,7 +78,7 @@ def _sections(patient, rng):
     """
     body, step = Body(patient, rng), patient.spacing / patient.scale[2]
     shape = (patient.slices, patient.matrix, patient.matrix)
-    hu, lung, mask = *np.zeros((2, *shape), np.float32), np.zeros(shape, np.uint8)
+    (hu, lung), mask = np.zeros((2, *shape), np.float32), np.zeros(shape, np.uint8)
     face = [plane / 4 for plane in body.section(patient.bottom - step / 2)]
     for number in range(patient.slices):
         middle = body.section(patient.bottom + number * step)
@@ -89,7 +90,7 @@ def _sections(patient, rng):
     return hu, lung, mask
 
 
-def hila(patient, spacing):
+def hila(patient: Patient, spacing: np.ndarray) -> list[np.ndarray]:
     """Voxels (fractional) where the vessels of the right and the left lung come in."""
     middle = (patient.matrix - 1) / 2
     carina = np.array((-patient.bottom * patient.scale[2], *patient.shift[::-1]))
@@ -125,7 +126,9 @@ def write_case(patient, images_folder, segmentations_folder):
     return name
 
 
-def make_phantom(folder=None, cases=None, workers=2):
+def make_phantom(
+    folder: Path | str | None = None, cases: Iterable[int] | None = None, workers: int = 2
+) -> Path:
     """Write the data set to `folder` (default: data/phantom of the workspace); returns the folder.
 
     cases : numbers of the cases wanted, default all. Cases that are there already are kept;

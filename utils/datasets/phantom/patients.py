@@ -11,7 +11,7 @@ class Patient:
     sex: str  # "F" or "M"
     age: int  # years
     height: float  # m
-    scale: tuple  # size along (x, y, z) relative to the standard man
+    scale: tuple[float, float, float]  # size along (x, y, z) relative to the standard man
     fat: float  # mm under the skin
     pixel: float  # mm
     spacing: float  # mm between slices, which is their thickness too
@@ -19,7 +19,7 @@ class Patient:
     dose: int  # tube current in mA; noise goes with 1 / sqrt(dose)
     inflation: float = 0  # mm that the diaphragm stands lower (negative: higher)
     bottom: float = -207  # z of the lowest slice, in mm of the standard man
-    shift: tuple = (0, 0)  # mm (x, y) from the centre of the image to the patient
+    shift: tuple[float, float] = (0, 0)  # mm (x, y) from the centre of the image to the patient
     tilt: float = 0  # degrees that the patient is rolled to one side
     couch: float = 0  # mm of mattress between back and couch
     contrast: float = 0  # HU that contrast medium adds to blood

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from utils.datasets.noise import ramp_spectrum
+from utils.datasets.phantom.patients import Patient
 
 
 def grow_tree(root, targets, thinnest):
@@ -81,7 +82,15 @@ def pulmonary_vessels(mask, spacing, hila, thinnest, rng):
     return splat(start, end, radius, mask.shape, spacing, rng)
 
 
-def add_vessels(hu, lung, within, patient, spacing, hila, rng):
+def add_vessels(
+    hu: np.ndarray,
+    lung: np.ndarray,
+    within: np.ndarray,
+    patient: Patient,
+    spacing: np.ndarray,
+    hila: list[np.ndarray],
+    rng: np.random.Generator,
+) -> None:
     """Grow a patient's vessels in the lungs and put them into HU, in place.
 
     hu, lung : float32, HU and cover of lung; within : bool or 0/1, where vessels may end, all

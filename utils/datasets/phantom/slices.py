@@ -2,13 +2,16 @@
 
 import math
 
+import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from utils.datasets.phantom.patients import Patient
 
 PADDING = -2000  # stored outside a reconstructed disc
 
 
-def ct_slice(patient, stored, number, seed):
+def ct_slice(patient: Patient, stored: np.ndarray, number: int, seed: int | str) -> FileDataset:
     """DICOM object of slice `number` (0 at the feet end) of `stored` [slices, rows, cols].
 
     stored : int16 or uint16 little-endian pixel values as they go into the file. UIDs derive
@@ -23,7 +26,7 @@ def ct_slice(patient, stored, number, seed):
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, instance
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     _describe_patient_and_scanner(ds, p)
     ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, instance
     ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = study, series, frame

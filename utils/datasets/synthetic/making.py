@@ -14,6 +14,7 @@ import json
 import multiprocessing
 import shutil
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -118,7 +119,7 @@ SETS = {
 }
 
 
-def make_set(name):
+def make_set(name: str) -> Path:
     """Make one of SETS in data/<name>, unless it is there already; returns its folder.
 
     The folder appears when everything in it is written. Raises InputError when there is a

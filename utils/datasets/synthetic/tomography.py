@@ -11,7 +11,7 @@ GREYS = (20_000, 27_500, 35_000)  # of 65 535, as absorption sets them
 GRAIN = 17.0  # px, mean distance of grains' centres
 
 
-def material(size, rng):
+def material(size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Class of each pixel (uint8) and ideal grey values (float32) of a section, size x size.
 
     Grains are the cells around random points (a Voronoi tessellation), each of one class and
@@ -33,7 +33,7 @@ def material(size, rng):
     return classes, grey
 
 
-def tomogram(grey, rng, noise=700.0):
+def tomogram(grey: np.ndarray, rng: np.random.Generator, noise: float = 700.0) -> np.ndarray:
     """What a synchrotron's tomograph makes of ideal grey values: uint16, same shape.
 
     Free-space propagation adds fringes at edges, -λ ∇² (phase contrast; Paganin et al. 2002,
