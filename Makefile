@@ -117,7 +117,7 @@ format: $(INSTALLED)  ## let ruff put code and notebooks in order
 	$(PY) -m ruff format .
 
 clean:  ## delete what was computed; data sets stay
-	rm -rf build figures/*/*.pdf figures/*/*.json figures/*/*.tex data/*/derived .pytest_cache .ruff_cache
+	rm -rf build figures/*/*.pdf figures/*/*.json figures/*/*.tex data/*/derived .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
 
 clean-all: clean  ## also delete the embedded data set and the environment
 	rm -rf data/phantom data/synthetic_* .venv node_modules *.egg-info

@@ -80,6 +80,44 @@ def shown_names(tree):
     return (listed[0] if listed else None), brought
 
 
+def public_names(tree):
+    """Functions and classes of a single file that do not begin with an underscore."""
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    return {n.name for n in tree.body if isinstance(n, kinds) and not n.name.startswith("_")}
+
+
+def shown_by_file():
+    """File of utils -> names that a face shows of it, or that are public as it stands alone."""
+    shown = {file: public_names(ast.parse(file.read_text())) for file in UTILS.glob("[a-z]*.py")}
+    for face in FACES:
+        for node in ast.parse(face.read_text()).body:
+            if isinstance(node, ast.ImportFrom):
+                file = REPOSITORY.joinpath(*node.module.split(".")).with_suffix(".py")
+                shown.setdefault(file, set()).update(alias.name for alias in node.names)
+    return shown
+
+
+def functions_shown(tree, names):
+    """Functions of these names, and of the classes `__init__` and the public methods."""
+    for node in (node for node in tree.body if getattr(node, "name", None) in names):
+        inside = [node] if isinstance(node, ast.FunctionDef) else node.body
+        for function in (f for f in inside if isinstance(f, ast.FunctionDef)):
+            if function.name == "__init__" or not function.name.startswith("_"):
+                yield function
+
+
+def without_hints(tree, names):
+    """(function, what of it has no hint), of the functions that are shown."""
+    found = []
+    for function in functions_shown(tree, names):
+        a = function.args
+        arguments = [*a.posonlyargs, *a.args, a.vararg, *a.kwonlyargs, a.kwarg]
+        bare = [arg.arg for arg in arguments if arg and not arg.annotation and arg.arg != "self"]
+        bare += [] if function.returns else ["return"]
+        found += [(function.name, bare)] if bare else []
+    return found
+
+
 def code_of(notebook):
     """All code of a notebook as one tree."""
     cells = json.loads(notebook.read_text())["cells"]
@@ -130,6 +168,15 @@ def test_a_file_of_utils_is_short_and_enters_by_faces(file):
     assert len(text.splitlines()) <= FILE_LINES
     assert long_functions(ast.parse(text)) == []
     assert past_the_face(ast.parse(text), own) == []
+
+
+SHOWN = shown_by_file()
+
+
+@pytest.mark.parametrize("file", sorted(SHOWN), ids=lambda f: str(f.relative_to(UTILS)))
+def test_what_is_shown_says_what_it_takes_and_gives(file):
+    """mypy, as `make lint` runs it, checks the bodies of functions that have hints."""
+    assert without_hints(ast.parse(file.read_text()), SHOWN[file]) == []
 
 
 @pytest.mark.parametrize("file", files_of("benchmarks", "docs", "weights"), ids=lambda f: f.stem)
@@ -183,6 +230,23 @@ def test_the_rules_refuse():
     assert not_shown(asked) == ["dicom.scan_folder"]
     face = ast.parse('from utils.x.y import a, b\n__all__ = ["a"]')
     assert shown_names(face) == (["a"], {"a", "b"})
+    hints = """
+def whole(a: int, *b: str, c: float = 1, **d: int) -> None: ...
+def half(a: int, *b, c=1, **d): ...
+def hidden(a): ...
+class Shown:
+    def __init__(self, a): ...
+    def whole(self) -> int: ...
+    def half(self, a: int): ...
+    def _own(self, a): ...
+"""
+    gaps = [
+        ("half", ["b", "c", "d", "return"]),
+        ("__init__", ["a", "return"]),
+        ("half", ["return"]),
+    ]
+    assert without_hints(ast.parse(hints), {"whole", "half", "Shown"}) == gaps
+    assert public_names(ast.parse(hints)) == {"whole", "half", "hidden", "Shown"}
 
 
 BREAKS = {  # contract -> (file of utils, line that breaks it)
