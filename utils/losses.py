@@ -8,12 +8,13 @@ from utils.errors import InputError
 from utils.overlap import scaled_threshold
 from utils.settings import Settings
 
+EPSILON = 1e-6  # ε of the formulas: an empty map that is found empty scores 1
+
 
 def soft_dice(
     probabilities: torch.Tensor,
     truth: torch.Tensor,
     dsc_threshold: float = 0.0,
-    eps: float = 1e-6,
     squared: bool = True,
 ) -> torch.Tensor:
     """Dice similarity of probabilities with a binary truth, slice by slice.
@@ -33,7 +34,7 @@ def soft_dice(
     y = truth.float().flatten(1)
     overlap = (p * y).sum(1)
     sizes = (p * p).sum(1) + (y * y).sum(1) if squared else p.sum(1) + y.sum(1)
-    dice = (2 * overlap + eps) / (sizes + eps)
+    dice = (2 * overlap + EPSILON) / (sizes + EPSILON)
     practically_empty = (y.sum(1) == 0) & (p.sum(1) < dsc_threshold)
     return torch.where(practically_empty, torch.ones_like(dice), dice)
 
@@ -123,9 +124,7 @@ class LabelLoss(nn.Module):
         return self.beta * entropy + (1 - self.beta) * (1 - dice.mean())
 
 
-def two_sided_dice(
-    probabilities: torch.Tensor, truth: torch.Tensor, eps: float = 1e-6
-) -> torch.Tensor:
+def two_sided_dice(probabilities: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Half the Dice of the structure plus half the Dice of everything else, map by map.
 
         (Σ p y + ε) / (Σ p + y + ε) + (Σ (1 − p)(1 − y) + ε) / (Σ 2 − p − y + ε)
@@ -136,8 +135,8 @@ def two_sided_dice(
     """
     p = probabilities.float().flatten(1)
     y = truth.float().flatten(1)
-    inside = ((p * y).sum(1) + eps) / ((p + y).sum(1) + eps)
-    outside = (((1 - p) * (1 - y)).sum(1) + eps) / ((2 - p - y).sum(1) + eps)
+    inside = ((p * y).sum(1) + EPSILON) / ((p + y).sum(1) + EPSILON)
+    outside = (((1 - p) * (1 - y)).sum(1) + EPSILON) / ((2 - p - y).sum(1) + EPSILON)
     return inside + outside
 
 

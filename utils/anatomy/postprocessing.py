@@ -36,8 +36,8 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
     return result
 
 
-def without_slivers(mask, spacing, least=LEAST_PIECE):
-    """A mask without pieces of less than `least` mm² in a slice.
+def without_slivers(mask, spacing):
+    """A mask without pieces of less than LEAST_PIECE mm² in a slice.
 
     They are where the network goes on for one slice beyond the end of a lung.
     """
@@ -45,15 +45,15 @@ def without_slivers(mask, spacing, least=LEAST_PIECE):
     if box is None:
         return mask.copy()
     pieces, _ = ndimage.label(mask[box], WITHIN_SLICE)
-    large = np.bincount(pieces.ravel()) * spacing[1] * spacing[2] >= least
+    large = np.bincount(pieces.ravel()) * spacing[1] * spacing[2] >= LEAST_PIECE
     large[0] = False
     result = np.zeros_like(mask)
     result[box] = large[pieces]
     return result
 
 
-def fill_small_holes(mask, spacing, largest=LARGEST_HOLE):
-    """Fill holes of each slice up to `largest` mm²; a hole is background that lung encloses."""
+def fill_small_holes(mask, spacing):
+    """Fill holes of each slice up to LARGEST_HOLE mm²: background that lung encloses."""
     box = bounding_box(mask)
     if box is None:
         return mask.copy()
@@ -61,7 +61,7 @@ def fill_small_holes(mask, spacing, largest=LARGEST_HOLE):
     framed = np.pad(~part, ((0, 0), (1, 1), (1, 1)), constant_values=True)
     gaps, _ = ndimage.label(framed, ACROSS)
     sizes = np.bincount(gaps.ravel()) * spacing[1] * spacing[2]
-    small = sizes <= largest
+    small = sizes <= LARGEST_HOLE
     small[0] = False  # the mask itself
     small[np.unique(gaps[:, 0])] = False  # what surrounds the lungs is no hole
     result = mask.copy()

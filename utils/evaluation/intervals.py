@@ -8,12 +8,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 Interval = tuple[float, float, float]  # mean, low, high
+LEVEL, RESAMPLES = 0.95, 10_000
 
 
-def bootstrap_interval(
-    values: ArrayLike, level: float = 0.95, resamples: int = 10_000, seed: int = 2024
-) -> Interval:
-    """Mean and percentile interval of a per-patient score (Efron and Tibshirani 1993, ch. 13).
+def bootstrap_interval(values: ArrayLike, seed: int = 2024) -> Interval:
+    """Mean and 95 % percentile interval of a per-patient score (Efron and Tibshirani 1993, ch. 13).
 
     values : one number a patient; NaN (undefined) patients are left out. Patients are drawn with
     replacement, not slices: slices of one patient are alike, and an interval over slices would
@@ -26,18 +25,18 @@ def bootstrap_interval(
     scores = scores[~np.isnan(scores)]
     if not len(scores):
         return np.nan, np.nan, np.nan
-    draws = np.random.default_rng(seed).choice(scores, (resamples, len(scores))).mean(1)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    draws = np.random.default_rng(seed).choice(scores, (RESAMPLES, len(scores))).mean(1)
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(scores.mean()), float(low), float(high)
 
 
-def paired_gain(before: ArrayLike, after: ArrayLike, **options: Any) -> Interval:
+def paired_gain(before: ArrayLike, after: ArrayLike) -> Interval:
     """Mean and interval of the patients' differences, after minus before.
 
     The same patients in the same order on both sides: what all of them share cancels, so a gain
     can be certain where the two means' own intervals overlap.
     """
-    return bootstrap_interval(np.asarray(after, float) - np.asarray(before, float), **options)
+    return bootstrap_interval(np.asarray(after, float) - np.asarray(before, float))
 
 
 def with_interval(values: ArrayLike, digits: int = 3) -> str:

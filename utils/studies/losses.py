@@ -202,16 +202,14 @@ def table_as_text(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     )
 
 
-def pull_at_missed_pixel(
-    loss: nn.Module, lung_pixels: int, size: int = 64, logit: float = -4.0
-) -> float:
+def pull_at_missed_pixel(loss: nn.Module, lung_pixels: int, size: int = 64) -> float:
     """How hard a loss pulls at one pixel of a lung that a network misses altogether.
 
-    A slice of size x size holds `lung_pixels` of lung, and the network gives `logit` everywhere.
+    A slice of size x size holds `lung_pixels` of lung; the network gives a logit of -4 everywhere.
     Returns |dL / d logit| at a pixel of lung; at a pixel of background when there is none.
     """
     truth = torch.zeros(1, 1, size, size)
     truth.view(-1)[:lung_pixels] = 1
-    logits = torch.full_like(truth, logit).requires_grad_()
+    logits = torch.full_like(truth, -4.0).requires_grad_()
     (gradient,) = torch.autograd.grad(loss(logits, truth), logits)
     return gradient.view(-1)[0].abs().item()

@@ -1,7 +1,6 @@
 """How a trained network bears what CT images suffer: each trouble at growing severity."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -64,10 +63,8 @@ def degraded(
     raise ValueError(f"no such trouble: {trouble}")
 
 
-def severity_table(
-    networks: Networks, cases: list[Scan], troubles: Mapping[str, Sequence[float]] = TROUBLES
-) -> pd.DataFrame:
-    """DSC of the slices with lung, under every severity of every trouble.
+def severity_table(networks: Networks, cases: list[Scan]) -> pd.DataFrame:
+    """DSC of the slices with lung, under every severity of each of TROUBLES.
 
     networks : name -> (model, settings). cases : list of (HU, mask, spacing). Returns one row a
     trouble, severity and network: `mean` over slices of all cases, with the bootstrap interval
@@ -75,7 +72,7 @@ def severity_table(
     these patients, not for others.
     """
     rows = []
-    steps = [(trouble, severity) for trouble in troubles for severity in troubles[trouble]]
+    steps = [(trouble, severity) for trouble, all_of in TROUBLES.items() for severity in all_of]
     for trouble, severity in tqdm(steps, desc="troubles", leave=False):
         for name, each in slice_scores(networks, cases, trouble, severity).items():
             row = {"trouble": trouble, "severity": severity, "network": name}

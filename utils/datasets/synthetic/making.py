@@ -33,7 +33,7 @@ VERSION = 2  # raise it with every change of the pictures: old sets are then mad
 SEED = 20261
 SLICES_A_CASE = 22
 VIEWS = 4  # X-rays of each patient
-SECTIONS = 160  # of the material
+SECTIONS, SECTION_SIZE = 160, 96  # of the material; px
 WINDOW = (-1000, 400)  # HU at black and white of the CT slices
 
 
@@ -76,11 +76,12 @@ def xrays_of(patient, size=256):
     return views
 
 
-def standing_patient(patient, rng, matrix=128, step=2.8):
+def standing_patient(patient, rng):
     """HU without noise, lung (bool), both [slices, rows, cols], and spacing in mm.
 
     The same anatomy as in the patient's CT, in slices thin enough to be looked at from the side.
     """
+    matrix, step = 128, 2.8  # px, mm
     pixel = patient.pixel * patient.matrix / matrix
     count = round((150 - patient.bottom) * patient.scale[2] / step)
     thin = dataclasses.replace(patient, matrix=matrix, pixel=pixel, slices=count, spacing=step)
@@ -104,11 +105,11 @@ def framed(shadow, spacing, field, size, shift):
     return cut[0].clamp_(min=0).numpy()
 
 
-def sections(size=96):
+def sections():
     """SECTIONS sections of a porous two-phase material: (name, image, label map)."""
     for number in range(SECTIONS):
         rng = np.random.default_rng([number, SEED])
-        classes, grey = tomography.material(size, rng)
+        classes, grey = tomography.material(SECTION_SIZE, rng)
         yield f"section_{number:03d}", tomography.tomogram(grey, rng), classes
 
 
