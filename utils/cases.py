@@ -30,9 +30,6 @@ class Pair(NamedTuple):
 Pairs = dict[str, Pair]  # case -> Pair, see `create_paired_data`
 
 
-Pairs = dict[str, Pair]  # case -> Pair, see `create_paired_data`
-
-
 def case_names(dataset: Path | str) -> list[str]:
     """Names of a data set's cases, sorted: the folders below `Images/`."""
     images = dataset_folder(dataset) / "Images"

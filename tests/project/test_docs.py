@@ -77,7 +77,7 @@ def acquaintances(name):
 
 def stated(text):
     """Whom a chapter says that its room knows."""
-    (told,) = re.findall(r"It knows\s+(.*?)\.(?=\s|$)", text, re.DOTALL)
+    (told,) = re.findall(r"It\s+knows\s+(.*?)\.(?=\s|$)", text, re.DOTALL)
     return set() if told == "nobody" else set(re.findall(r"``(\w+)``", told))
 
 

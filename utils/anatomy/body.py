@@ -1,5 +1,7 @@
 """The patient without couch, clothes and air: what lungs can only lie inside of."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
@@ -14,7 +16,7 @@ WITHIN_SLICE[1] = True
 ACROSS = WITHIN_SLICE & ndimage.generate_binary_structure(3, 1)
 
 
-def body_mask(hu, spacing):
+def body_mask(hu: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
     """The body with everything that it encloses; bool, same shape as `hu`.
 
     hu : int16 [slices, rows, cols]; spacing : (slice, row, col) mm. The body is the largest piece
