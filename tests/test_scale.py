@@ -144,17 +144,17 @@ def test_lungs_wider_than_the_square_are_refused_by_how_much():
         SliceDataset({"a": pair}, ["a"], SETTINGS)
 
 
-def test_settings_without_a_pixel_size_predict_as_they_did_and_do_not_train():
-    old = dataclasses.replace(SETTINGS, pixel_size=0.0, image_size=96)
+def test_without_a_pixel_size_slices_are_squeezed_in_training_and_prediction_alike():
+    """By hand: an image of 144 x 192 in a square of 48 is a mean over 3 x 4 pixels."""
+    old = dataclasses.replace(SETTINGS, pixel_size=0.0, image_size=48)
     pair = body(144, 192, 40, 140)
     grid = whole_grid(pair.hu.shape, pair.spacing, old)
-    assert grid.count == (96, 96) and grid.pixel == (3.75, 5.0)
+    assert grid == square_grid("a", *pair, old) and grid.count == (48, 48)
     there = grid.to_network(torch.from_numpy(pair.hu), AIR)
-    area = torch.nn.functional.interpolate(
-        torch.from_numpy(pair.hu).float()[:, None], (96, 96), mode="area"
-    )
-    assert torch.allclose(there[:, :, ::2], area[:, 0, :, ::2], atol=500)
-    back = torch.nn.functional.interpolate(there[:, None], (144, 192), mode="bilinear")[:, 0]
-    torch.testing.assert_close(grid.to_scan(there), back, atol=0.01, rtol=0)
-    with pytest.raises(InputError, match="can predict but not train"):
-        SliceDataset({"a": pair}, ["a"], old)
+    by_hand = pair.hu.reshape(-1, 48, 3, 48, 4).astype(np.float32).mean((2, 4))
+    torch.testing.assert_close(there, torch.from_numpy(by_hand))
+    assert torch.equal(SliceDataset({"a": pair}, ["a"], old).hu, there.round().short())
+    flat = torch.full((1, 48, 48), 7.0)
+    assert torch.equal(grid.to_scan(flat), torch.full((1, 144, 192), 7.0))
+    with pytest.raises(InputError, match=r"pixel_size is -1 mm, expected 0 or more"):
+        square_grid("a", *pair, dataclasses.replace(old, pixel_size=-1.0))

@@ -77,7 +77,7 @@ class AdaptiveLoss(nn.Module):
     loss is `CombinedLoss` with its β.
 
     beta : weight of the cross-entropy on a full slice, 0 to 1. a0 : share of the slice at which
-    Dice has 63 % of its final weight; 0.02 is a lung of 45 x 45 mm in a square of 320 mm,
+    Dice has 63 % of its final weight; 0.02 is a lung of 46 x 46 mm on a 325 mm field of view,
     a tenth of what the widest slices hold.
     """
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from utils.anatomy import body_mask, bounding_box
 from utils.errors import InputError
@@ -41,11 +42,34 @@ class Grid:
     def to_scan(self, maps: torch.Tensor) -> torch.Tensor:
         """Maps of the network brought back to the scan's grid, linearly between centres; float32.
 
-        maps : tensor [n, *count], on any device.
+        maps : tensor [n, rows, cols] of `count`, on any device.
         """
         start = tuple(-s for s in self.start)
         back = self.scan_count, self.scan_pixel, start, self.count, self.pixel
         return _resampled(maps.float(), *back)
+
+
+@dataclasses.dataclass(frozen=True)
+class Squeezed:
+    """The whole slice in the network's square, whatever its field of view (`pixel_size` 0).
+
+    Right as long as all scans have the same field of view, and wrong in silence where they do not:
+    cropped to half the field, a lung looks twice as large to the network.
+    """
+
+    count: tuple[int, ...]  # pixels of the network, (row, column)
+    scan_count: tuple[int, ...]  # pixels of the scan
+
+    def to_network(self, slices: torch.Tensor, around: float) -> torch.Tensor:
+        """Slices [n, rows, cols] averaged over area; float32. around : not needed, nothing is."""
+        if slices.shape[1:] == self.count:
+            return slices.float()
+        return F.interpolate(slices.float()[:, None], size=self.count, mode="area")[:, 0]
+
+    def to_scan(self, maps: torch.Tensor) -> torch.Tensor:
+        """Maps [n, rows, cols] of the network brought back to the scan, bilinearly; float32."""
+        maps = maps.float()[:, None]
+        return F.interpolate(maps, self.scan_count, mode="bilinear", align_corners=False)[:, 0]
 
 
 def _resampled(maps: torch.Tensor, *pairs) -> torch.Tensor:
@@ -93,20 +117,20 @@ def axis_weights(
     return ((1 - abs(at - np.arange(count_from))).clip(0) * inside).astype(np.float32)
 
 
-def whole_grid(shape: Sequence[int], spacing: Sequence[float], settings: Settings) -> Grid:
+def whole_grid(
+    shape: Sequence[int], spacing: Sequence[float], settings: Settings
+) -> Grid | Squeezed:
     """The grid that takes in whole slices, for prediction: never cropped, never squeezed.
 
     shape : (slices, rows, cols) and spacing : (slice, row, col) mm of the scan. At least
     `image_size` pixels, as in training, and as many as the U-Net can halve; the scan lies in the
     middle, its first edge on an edge of the grid's pixels. Where `pixel_size` is 0, the slice is
-    squeezed into the square: so did runs of older versions, whose weights know nothing else.
+    `Squeezed` into the square.
     """
-    sides = [count * size for count, size in zip(shape[1:], spacing[1:], strict=True)]
     size = settings.pixel_size
     if size == 0:
-        count = (settings.image_size, settings.image_size)
-        pixel = tuple(side / settings.image_size for side in sides)
-        return Grid(count, pixel, (0.0, 0.0), tuple(shape[1:]), tuple(spacing[1:]))
+        return Squeezed((settings.image_size, settings.image_size), tuple(shape[1:]))
+    sides = [count * each for count, each in zip(shape[1:], spacing[1:], strict=True)]
     step = 2 ** (settings.levels - 1)
     least = [max(settings.image_size, math.ceil(side / size - 1e-6)) for side in sides]
     count = tuple(step * math.ceil(pixels / step) for pixels in least)
@@ -122,19 +146,18 @@ def _on_edge(start, size):
 
 def square_grid(
     name: str, hu: np.ndarray, mask: np.ndarray, spacing: Sequence[float], settings: Settings
-) -> Grid:
+) -> Grid | Squeezed:
     """The square that training sees: `image_size` pixels of `pixel_size` mm.
 
     A scan that is smaller lies in the middle. A larger one is cropped round the middle of the
-    body, moved as far as the lungs of the mask need. Raises InputError when they do not fit, and
-    for settings without a pixel size.
+    body, moved as far as the lungs of the mask need. Raises InputError when they do not fit. Where
+    `pixel_size` is 0, the slice is `Squeezed` into the square.
     """
     size, side = settings.pixel_size, settings.image_size * settings.pixel_size
-    if size <= 0:
-        raise InputError(
-            f"pixel_size is {size:g} mm, expected more than 0. Settings of older runs have none; "
-            "they can predict but not train. Begin a new run with a preset of this version."
-        )
+    if size == 0:
+        return Squeezed((settings.image_size, settings.image_size), tuple(hu.shape[1:]))
+    if size < 0:
+        raise InputError(f"pixel_size is {size:g} mm, expected 0 or more (utils/settings.py).")
     starts = []
     for axis in (1, 2):
         scan = hu.shape[axis] * spacing[axis]

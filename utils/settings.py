@@ -15,8 +15,10 @@ class Settings:
     """
 
     # what the network sees
-    image_size: int = 128  # px; side of the square of which the network sees the middle of a scan
-    pixel_size: float = 2.5  # mm; slices are resampled to it, see utils/scale.py
+    image_size: int = 128  # px; side of the square that the network sees
+    # mm; every slice is resampled to it, then padded or cropped, see utils/scale.py. 0: the whole
+    # slice is squeezed into the square, which is right where all fields of view are the same
+    pixel_size: float = 0.0
     window: tuple[float, float] = (-1000.0, 400.0)  # HU mapped to 0 and 1, clipped outside
     body_only: bool = False  # couch and clothes replaced by air, see anatomy.body_in_air
     classes: int = 1  # 1: lung or not; more: label maps, the background counted
@@ -62,7 +64,7 @@ PRESETS = {
     # minutes on two CPU cores; brightness by 84 HU: emptier and denser lungs than the few seen
     "quick": Settings(epochs=6, brightness=0.06),
     # the first report: 512 x 512, batches of 3, Adam at 0.01, dropout 0.5, BCE weighted 0.7
-    "coursework": Settings(image_size=512, pixel_size=1.0, batch_size=3, dropout=0.5, beta=0.7),
+    "coursework": Settings(image_size=512, batch_size=3, dropout=0.5, beta=0.7),
     # ten minutes on one core for three patients; how it was chosen: weights/README.md
     "best": Settings(
         image_size=192,
@@ -105,15 +107,12 @@ def settings_to_json(settings: Settings) -> str:
 def settings_from_json(text: str) -> Settings:
     """Settings from JSON text; fields that are not there take their defaults.
 
-    Runs without a `pixel_size` were trained on whole slices squeezed into the square; it is read
-    as 0, with which such a network can still predict (`scale.whole_grid`), but not be trained.
-
     Raises InputError when the text is no JSON, has no window, or has a field of another version.
     """
     try:
         fields = json.loads(text)
         fields["window"] = tuple(float(bound) for bound in fields["window"])
-        return Settings(**{"pixel_size": 0.0} | fields)
+        return Settings(**fields)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"These settings cannot be read ({error}); they were written by another version or "

@@ -13,7 +13,6 @@ from utils.settings import Settings
 # A network that learns in seconds; only comparisons within the study mean anything
 SMALL = Settings(
     image_size=48,
-    pixel_size=6.5,
     width=8,
     levels=4,
     batch_size=8,
