@@ -37,6 +37,10 @@ def test_soft_dice_with_plain_sums_by_hand():
 def test_settings_name_the_binary_losses():
     plain = loss_from_settings(Settings(loss="combined_sum", image_size=64))
     assert isinstance(plain, CombinedLoss) and not plain.squared
+    assert (plain.beta, plain.dsc_threshold) == (
+        Settings.beta,
+        scaled_threshold(Settings.dsc_threshold, 64, 64),
+    )
     assert loss_from_settings(Settings(loss="combined")).squared
     adaptive = loss_from_settings(Settings(loss="adaptive", beta=0.3))
     assert isinstance(adaptive, AdaptiveLoss) and adaptive.beta == 0.3
@@ -52,6 +56,11 @@ def test_soft_dice_of_each_slice_alone():
     p = torch.cat([maps(1.0, 0.0), maps(0.0, 1.0)])
     y = torch.cat([maps(1.0, 0.0), maps(1.0, 0.0)])
     assert soft_dice(p, y).tolist() == pytest.approx([1, 0], abs=1e-5)
+    assert soft_dice(p, y, squared=False).tolist() == pytest.approx([1, 0], abs=1e-5)
+
+
+def test_without_a_threshold_nothing_is_forgiven():
+    assert soft_dice(maps(0.5, 0.0), maps(0.0, 0.0)).item() == pytest.approx(0, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +91,14 @@ def test_combined_loss_by_hand():
     dice = 2 * 0.75 / (0.5625 + 0.25 + 1)
     value = CombinedLoss(beta=0.7, dsc_threshold=0)(logits, truth)
     assert value.item() == pytest.approx(0.7 * bce + 0.3 * (1 - dice), abs=1e-5)
+
+
+def test_combined_loss_hands_its_threshold_and_its_sums_on():
+    # p = 1/2 at two pixels without lung: Σ p = 1, which a threshold of 2 forgives
+    nothing = maps(0.0, 0.0)
+    assert CombinedLoss(0, dsc_threshold=2)(nothing, nothing).item() == 0
+    plain = CombinedLoss(0, dsc_threshold=0, squared=False)(nothing, maps(1.0, 0.0))
+    assert plain.item() == pytest.approx(1 - 2 * 0.5 / (1 + 1), abs=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -136,7 +153,7 @@ class TestAdaptiveLoss:
 
     def test_each_slice_has_a_weight_of_its_own(self):
         empty, full = torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
-        logits = torch.linspace(-2, 2, 64).view(1, 1, 8, 8)
+        logits = torch.linspace(-3, 1, 64).view(1, 1, 8, 8)  # right about more of the empty slice
         loss = AdaptiveLoss(0.5)
         both = loss(logits.repeat(2, 1, 1, 1), torch.cat([empty, full]))
         assert both.item() == pytest.approx(
@@ -204,15 +221,27 @@ def test_two_sided_dice_by_hand():
     assert two_sided_dice(p, y).item() == pytest.approx(0.8 / 2.4 + 1.4 / 3.6, abs=1e-5)
     perfect = two_sided_dice(torch.cat([y, 0 * y]), torch.cat([y, 0 * y]))
     assert perfect.tolist() == pytest.approx([1, 1.5], abs=1e-5)
+    whole = maps(1.0, 1.0)  # no background is there, and none is found
+    assert two_sided_dice(whole, whole).item() == pytest.approx(1.5, abs=1e-5)
+
+
+def test_two_sided_label_loss_by_hand():
+    # two classes at one pixel, p = (1/4, 3/4), truth class 1: without ε class 1 scores
+    # 0.75 / 1.75 + 0 / 0.25 and class 0 the same two the other way round
+    logits = torch.tensor([1.0, 3.0]).log().view(1, 2, 1, 1)
+    value = LabelLoss(0.4, two_sided=True)(logits, torch.ones(1, 1, 1, 1))
+    expected = 0.4 * -math.log(0.75) + 0.6 * (1 - 0.75 / 1.75)
+    assert value.item() == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_loss_that_settings_name():
     found = loss_from_settings(Settings(beta=0.3, image_size=256, dsc_threshold=1310))
     assert (type(found), found.beta, found.dsc_threshold) == (CombinedLoss, 0.3, 327.5)
-    found = loss_from_settings(Settings(classes=3, loss="two_sided"))
-    assert type(found) is LabelLoss and found.two_sided
+    found = loss_from_settings(Settings(classes=2, loss="two_sided", beta=0.3))
+    assert type(found) is LabelLoss and found.two_sided and found.beta == 0.3
     found = loss_from_settings(Settings(classes=3, beta=0.3, image_size=256, dsc_threshold=1310))
     assert (type(found), found.beta, found.dsc_threshold) == (LabelLoss, 0.3, 327.5)
     assert not found.two_sided
-    with pytest.raises(InputError, match="no loss 'two_sided' for classes = 1"):
+    message = "no loss 'two_sided' for classes = 1; choose one of combined, combined_sum, adaptive"
+    with pytest.raises(InputError, match=message):
         loss_from_settings(Settings(loss="two_sided"))
