@@ -1,6 +1,7 @@
 """One definition of overlap: the same for numbers, NumPy and torch, and for all who ask."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -30,6 +31,12 @@ def test_share_of_arrays_is_undefined_only_where_the_whole_is_nothing():
     assert share(np.array([1, 0, 3]), np.array([2, 0, 4])) == pytest.approx(
         [0.5, np.nan, 0.75], nan_ok=True
     )
+
+
+def test_nothing_of_nothing_is_undefined_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert math.isnan(share(0, 0)) and np.isnan(share(np.zeros(2, int), np.zeros(2, int))).all()
 
 
 def test_sizes_beyond_float32_keep_their_digits():
@@ -95,3 +102,13 @@ def test_precision_and_recall_too(case):
         assert found[name] == pytest.approx(float(expected[name]), nan_ok=True)
     if case == "missed":
         assert found["precision"] == 0 == found["recall"]
+
+
+def test_only_what_found_nothing_is_missed_and_one_pixel_can_be():
+    assert pixel_scores(3, 3, 9, 1)["precision"] == 0.5  # as many wrong as right
+    assert pixel_scores(0, 0, 9, 1)["precision"] == 0
+
+
+def test_counts_of_a_narrow_type_do_not_run_over():
+    found = pixel_scores(*np.uint8([200, 100, 200, 100]))
+    assert found["recall"] == pytest.approx(2 / 3) and found["accuracy"] == pytest.approx(2 / 3)
