@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dicom_checks import refusal
+from dicom_checks import assert_whole, refusal
 from dicom_factory import enhanced_ct, expected_hu, save, write_series
 
 from utils.dicom.reader import read_series
@@ -25,6 +25,13 @@ def test_missing_slice_names_its_neighbours(tmp_path):
     assert "1 slice is missing" in message
 
 
+def test_of_several_missing_slices_the_number_is_told(tmp_path):
+    paths = write_series(tmp_path, count=8)
+    for path in paths[2:4]:
+        path.unlink()
+    assert "spacing is 3 mm: 2 slices are missing. Fetch" in refusal(tmp_path)
+
+
 @pytest.mark.parametrize("lost", [(1,), (1, 2), (1, 3), (2, 4, 5)])
 def test_missing_slices_anywhere_are_refused(tmp_path, lost):
     paths = write_series(tmp_path, count=8)
@@ -37,6 +44,13 @@ def test_of_two_gaps_the_wider_is_the_odd_one(tmp_path):
     write_series(tmp_path, count=3, edit=moved([0, 3, 9]))
     message = refusal(tmp_path)
     assert "gap of 6 mm" in message and "spacing is 3 mm: 1 slice is missing" in message
+
+
+def test_a_gap_too_narrow_is_the_odd_one_too(tmp_path):
+    write_series(tmp_path, count=4, edit=moved([0, 2, 5, 8]))
+    message = refusal(tmp_path)
+    assert "gap of 2 mm between 1-004.dcm and 1-003.dcm where the spacing is 3 mm" in message
+    assert "3 mm: the slices are not evenly spaced. Fetch" in message
 
 
 def test_without_slice_location_order_is_by_position(tmp_path):
@@ -55,6 +69,16 @@ def test_contradicting_slice_location_gives_a_note(tmp_path, stated):
     assert volume.notes == (
         "SliceLocation contradicts ImagePositionPatient: slices were ordered by position.",
     )
+
+
+@pytest.mark.parametrize(("step", "notes"), [(3.35, 0), (3.45, 1), (2.65, 0), (2.55, 1)])
+@pytest.mark.parametrize("count", [2, 5])
+def test_slice_location_may_be_off_by_a_tenth_and_a_tenth_of_a_millimetre(
+    tmp_path, step, notes, count
+):
+    """Of steps of 3 mm that is 0.4 mm, for two slices as for more."""
+    write_series(tmp_path, count, edit=lambda ds, k: setattr(ds, "SliceLocation", f"{step * k:g}"))
+    assert len(read_series(tmp_path).notes) == notes
 
 
 def test_slice_location_from_another_origin_or_head_down_is_no_contradiction(tmp_path):
@@ -94,10 +118,35 @@ def test_one_slice_astray_is_refused(tmp_path):
     assert "1-003.dcm lies 5.0 mm sideways of the other slices" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("heights", [[0, 3, 6, 9, 1e7], [-1e7, 3, 6, 9, 12]])
-def test_absurd_position_is_refused(tmp_path, heights):
+def beside(which, sideways):
+    """Edit that puts one slice so many mm beside the others."""
+
+    def edit(dataset, k):
+        if k == which:
+            dataset.ImagePositionPatient = [-20 + sideways, -30, 3 * k - 100]
+
+    return edit
+
+
+def test_more_than_half_a_millimetre_is_astray(tmp_path):
+    write_series(tmp_path, edit=beside(2, 0.6))
+    assert "1-003.dcm lies 0.6 mm sideways of the other slices" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("which", [1, 3])
+def test_one_slice_a_little_beside_the_others_is_no_tilt(tmp_path, which):
+    """From its neighbour at the end it is 6° off, but the way from end to end is straight."""
+    write_series(tmp_path, edit=beside(which, 0.3))
+    assert_whole(read_series(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("heights", "file"), [([0, 3, 6, 9, 1e7], "1-001.dcm"), ([-1e7, 3, 6, 9, 12], "1-005.dcm")]
+)
+def test_absurd_position_is_refused(tmp_path, heights, file):
     write_series(tmp_path, edit=moved(heights))
-    assert "not a place in a scanner" in refusal(tmp_path)
+    message = refusal(tmp_path)
+    assert f"{file}: ImagePositionPatient is" in message and "not a place in a scanner" in message
 
 
 def test_spacing_within_one_percent_is_fine(tmp_path):
