@@ -36,6 +36,14 @@ def test_one_of_two_series_can_be_chosen(tmp_path):
     assert "no series 9.9, only: " in refusal(tmp_path, series_uid="9.9")
 
 
+def test_a_series_of_one_slice_is_listed_as_such(tmp_path):
+    write_series(tmp_path / "thorax")
+    lone = ct_slice(0)
+    lone.SeriesInstanceUID, lone.SeriesDescription = "1.2.3", ""
+    save(lone, tmp_path / "lone.dcm")
+    assert "1.2.3 (CT, “no description”, 1 slice)" in refusal(tmp_path)
+
+
 def test_two_patients_are_refused(tmp_path):
     write_series(tmp_path, edit=lambda ds, k: k == 4 and setattr(ds, "PatientID", "P2"))
     message = refusal(tmp_path)
@@ -87,10 +95,10 @@ def test_one_instance_uid_at_two_positions_is_refused(tmp_path):
     assert "have the same SOPInstanceUID but lie at different positions" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("modality", ["MR", "PT", "CR"])
+@pytest.mark.parametrize("modality", ["MR", "PT", "CR", ""])
 def test_other_modalities_are_refused(tmp_path, modality):
     write_series(tmp_path, edit=lambda ds, k: setattr(ds, "Modality", modality))
-    assert f"1-001.dcm is {modality}, expected CT" in refusal(tmp_path)
+    assert f"1-001.dcm is {modality or 'of unknown modality'}, expected CT" in refusal(tmp_path)
 
 
 def test_ct_in_other_units_is_refused(tmp_path):
@@ -98,8 +106,9 @@ def test_ct_in_other_units_is_refused(tmp_path):
     assert "1-001.dcm is in Z_EFF, expected Hounsfield units" in refusal(tmp_path)
 
 
-def test_an_unspecified_unit_is_taken_for_hounsfield(tmp_path):
-    write_series(tmp_path, edit=lambda ds, k: setattr(ds, "RescaleType", "US"))
+@pytest.mark.parametrize("unit", ["HU", "US", ""])
+def test_an_unspecified_unit_is_taken_for_hounsfield(tmp_path, unit):
+    write_series(tmp_path, edit=lambda ds, k: setattr(ds, "RescaleType", unit))
     assert_whole(read_series(tmp_path))
 
 
@@ -114,8 +123,15 @@ def test_varying_sizes_are_refused(tmp_path):
     assert "1-003.dcm has 6 x 8 pixels but 1-001.dcm 8 x 6" in message
 
 
-@pytest.mark.parametrize("spacing", [(0.8, 0.5), (0.7, 0.5), (0.75, 0.4)])
+@pytest.mark.parametrize("spacing", [(0.8, 0.5), (0.7501, 0.5), (0.75, 0.4)])
 def test_varying_pixel_spacing_is_refused(tmp_path, spacing):
     write_series(tmp_path, edit=lambda ds, k: k == 2 and setattr(ds, "PixelSpacing", [*spacing]))
     message = refusal(tmp_path)
     assert f"1-003.dcm has PixelSpacing {spacing} mm but 1-001.dcm (0.75, 0.5) mm" in message
+
+
+def test_pixel_spacing_may_differ_by_what_rounding_leaves(tmp_path):
+    write_series(
+        tmp_path, edit=lambda ds, k: k == 2 and setattr(ds, "PixelSpacing", [0.75005, 0.5])
+    )
+    assert_whole(read_series(tmp_path))
