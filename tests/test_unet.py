@@ -22,6 +22,7 @@ def test_parameters_counted_by_hand():
     rise = sum(4 * 2 * c * c + c + conv_block(2 * c, c) for c in (64, 32, 16))
     model = UNet(width=16, levels=4)
     assert sum(p.numel() for p in model.parameters()) == down + rise + 16 + 1
+    assert sum(p.numel() for p in UNet().parameters()) == down + rise + 16 + 1
 
 
 def test_widest_bounds_the_channels():
@@ -37,6 +38,13 @@ def test_same_seed_same_weights():
     other = build_unet(Settings(seed=6))
     assert torch.equal(first.first[0].weight, second.first[0].weight)
     assert not torch.equal(first.first[0].weight, other.first[0].weight)
+
+
+def test_settings_reach_the_network():
+    model = build_unet(Settings(width=4, levels=3, dropout=0.25, classes=3, widest=8))
+    assert [down[1].p for down in model.down] == [0.25, 0.25]
+    widths = [model.first[0].out_channels, *(down[2][0].out_channels for down in model.down)]
+    assert widths == [4, 8, 8] and model.last.out_channels == 3
 
 
 def test_layer_table_lists_every_parameter_once():
