@@ -29,7 +29,7 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
         return mask.copy()
     pieces, _ = ndimage.label(mask[box], TOUCHING)
     sizes = 1e3 * litres(np.bincount(pieces.ravel()), spacing)  # ml
-    sizes[0] = 0
+    sizes[0] = -1  # what is around them, below any bound, 0 too
     kept = sizes >= max(least_ml, least_share * sizes.max())
     result = np.zeros_like(mask)
     result[box] = kept[pieces]
