@@ -69,9 +69,23 @@ def test_a_single_lung_is_told_by_the_middle_of_the_body(lungs):
     assert np.unique(labels).tolist() == [0, LEFT]
 
 
-def test_one_lung_in_two_pieces_is_not_two_lungs(lungs):
+@pytest.mark.parametrize(("middle", "label"), [(60, RIGHT), (80, LEFT)])
+def test_without_a_midline_the_image_is_halved(middle, label):
+    labels = split_lungs(ellipsoid((10, 50, middle), (9, 35, 25)), SPACING)
+    assert np.unique(labels).tolist() == [0, label]
+
+
+def test_a_bridge_is_parted_at_its_middle_to_the_pixel():
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[2:18, 20:80, 20:50] = mask[2:18, 20:80, 60:90] = mask[8:12, 48:52, 50:60] = 1
+    assert split_lungs(mask, SPACING)[10, 50, 50:60].tolist() == [RIGHT] * 5 + [LEFT] * 5
+
+
+@pytest.mark.parametrize("shift", [0, 5])
+def test_one_lung_in_two_pieces_is_not_two_lungs(lungs, shift):
     right = lungs[0].copy()
     right[9:11] = False  # an upper and a lower piece
+    right[11:] = np.roll(right[11:], shift, 2)
     assert np.unique(split_lungs(right, SPACING)).tolist() == [0, RIGHT]
 
 

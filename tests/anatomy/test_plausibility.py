@@ -41,7 +41,22 @@ def test_values_that_are_no_hounsfield_units_are_doubted(chest):
     shifted = dataclasses.replace(scan, hu=scan.hu + np.int16(1024))
     sentences = reasons_to_doubt(shifted, labels)
     assert sentences[0].startswith("Unusual values: 0 % of the voxels are as dark as air")
-    assert sentences[1].startswith("The median inside the lungs is 174 HU")
+    assert sentences[1] == "The median inside the lungs is 174 HU; expected -950 to -500."
+
+
+def test_a_scan_without_soft_tissue_is_doubted(chest):
+    scan, labels = chest
+    scan = dataclasses.replace(scan, hu=np.where(scan.hu == 40, 900, scan.hu).astype(np.int16))
+    assert " and 0 % are soft tissue" in only_sentence(scan, labels)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_the_longer_side_is_the_field_of_view(chest, axis):
+    wider = [(0, 0), (0, 0), (0, 0)]
+    wider[axis] = (0, 220)  # 520 pixels of 1.2 mm
+    hu = np.pad(chest[0].hu, wider, constant_values=-1000)
+    message = only_sentence(volume_of(hu, SPACING), np.pad(chest[1], wider))
+    assert message.startswith("The field of view measure 624 mm")
 
 
 def test_slices_askew_are_doubted(chest):
@@ -76,6 +91,11 @@ def test_lungs_that_leave_the_scan_are_doubted(chest):
     assert feet.startswith("The lungs reach the scan's feet end")
     assert "the scan's head end" in only_sentence(volume_of(scan.hu[:50], SPACING), labels[:50])
     assert "feet and head end" in only_sentence(volume_of(scan.hu[10:50], SPACING), labels[10:50])
+
+
+def test_lungs_that_end_one_slice_before_the_scan_are_whole(chest):
+    scan, labels = chest
+    assert reasons_to_doubt(volume_of(scan.hu[9:51], SPACING), labels[9:51]) == []
 
 
 def test_too_little_lung_is_doubted(chest):
