@@ -1,5 +1,7 @@
 """Calibration by hand and by simulation; doubt where dropout makes passes differ."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -48,9 +50,15 @@ def test_error_above_one_half_is_that_of_torchmetrics():
 
 
 def test_empty_bins_and_no_pixels_are_undefined():
-    curve = reliability(np.array([0.05, 0.95]), np.array([0, 1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        curve = reliability(np.array([0.05, 0.95]), np.array([0, 1]))
     assert curve["frequency"].isna().sum() == 8
     assert np.isnan(expected_calibration_error(reliability(np.array([]), np.array([]))))
+
+
+def test_a_single_pixel_counts():
+    assert expected_calibration_error(reliability([0.3], [1])) == pytest.approx(0.7)
 
 
 class Doubtful(nn.Module):
@@ -74,6 +82,24 @@ def test_doubt_lies_where_passes_differ():
     assert mean.shape == doubt.shape == hu.shape
     assert doubt[:, :, :7].max() < 0.01 and doubt[:, :, 9:].mean() > 0.9
     assert mean[:, :, 9:].mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_doubt_is_the_entropy_of_the_mean():
+    hu = np.zeros((2, 16, 16), np.int16)
+    mean, doubt = dropout_uncertainty(Doubtful(), hu, SETTINGS, MM, passes=3)
+    p = mean[:, :, 9:].astype(float)  # a pixel is found in 0 to 3 of the passes
+    assert {*np.rint(3 * p).ravel()} == {0, 1, 2, 3}
+    expected = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
+    np.testing.assert_allclose(doubt[:, :, 9:], expected, atol=1e-4)
+    assert mean.dtype == doubt.dtype == np.float32
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_certainty_leaves_no_doubt(sign):
+    model = Doubtful()
+    model.forward = lambda x: torch.full_like(x, 200.0 * sign)
+    mean, doubt = dropout_uncertainty(model, np.zeros((1, 16, 16), np.int16), SETTINGS, MM, 2)
+    assert np.abs(mean - (sign > 0)).max() < 1e-6 and 0 <= doubt.min() <= doubt.max() < 1e-4
 
 
 def test_doubt_can_be_repeated_and_leaves_the_model_as_it_was():

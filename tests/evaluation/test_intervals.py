@@ -44,18 +44,23 @@ def test_a_gain_that_all_patients_share_is_certain():
     before = np.array([0.60, 0.80, 0.95])
     assert paired_gain(before, before + 0.01) == pytest.approx((0.01, 0.01, 0.01))
     assert paired_gain(before, before - 0.01) == pytest.approx((-0.01, -0.01, -0.01))
+    after = before**2
+    assert paired_gain(before, after, level=0.5) == bootstrap_interval(after - before, level=0.5)
 
 
 def test_intervals_are_printed_with_their_mean():
     assert with_interval([0.8, 0.9], digits=2) == "0.85 (0.80 to 0.90)"
+    assert with_interval([0.8, 0.9]) == "0.850 (0.800 to 0.900)"
+    assert interval_text((0.987, 0.981, 0.991)) == "0.987 (0.981 to 0.991)"
     assert with_interval([np.nan]) == "undefined"
     assert interval_text((0.01, -0.02, 0.03), digits=2, sign="+") == "+0.01 (-0.02 to +0.03)"
 
 
 def test_nested_intervals_hold_each_group():
     table = pd.DataFrame(
-        {"method": ["a", "a", "b"], "lung": ["left", "left", "left"], "hd95": [1.0, 3.0, 5.0]}
+        {"method": ["z", "z", "b"], "lung": ["left", "left", "left"], "hd95": [1.0, 3.0, 5.0]}
     )
     numbers = nested_intervals(table, ["method", "lung"], ["hd95"])
-    assert numbers["a"]["left"]["hd95"] == {"mean": 2.0, "low": 1.0, "high": 3.0}
+    assert list(numbers) == ["z", "b"]  # in the table's order
+    assert numbers["z"]["left"]["hd95"] == {"mean": 2.0, "low": 1.0, "high": 3.0}
     assert numbers["b"]["left"]["hd95"]["mean"] == 5.0

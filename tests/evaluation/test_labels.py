@@ -59,3 +59,5 @@ def test_one_matrix_for_each_picture(maps):
     each = metrics.matrices(*maps, 3)
     assert each.shape == (4, 3, 3)
     assert torch.equal(each.sum(0), metrics.confusion(*maps, 3))
+    with pytest.raises(ValueError, match="shorter"):
+        metrics.matrices(maps[0], maps[1][:3], 3)

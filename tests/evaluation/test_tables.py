@@ -6,7 +6,14 @@ import pytest
 import torch
 from torchmetrics.functional import classification as peer
 
-from utils.evaluation import patient_metrics, ranked_slice, report_numbers, slice_metrics
+from utils.evaluation import (
+    part_numbers,
+    patient_metrics,
+    ranked_slice,
+    report_numbers,
+    slice_metrics,
+    write_tables,
+)
 from utils.overlap import dsc, pixel_scores
 from utils.settings import Settings
 
@@ -136,6 +143,23 @@ def test_ranked_slices_pass_over_empty_ones():
     assert ranked_slice(table, "median") == (1, pytest.approx(0.5))
 
 
+def test_the_median_of_five_slices_is_the_third():
+    five = pd.DataFrame({"slice": range(5), "dsc": [0.5, 0.1, 0.4, 0.2, 0.3]})
+    assert ranked_slice(five, "median") == (4, 0.3)
+
+
+def test_one_pixel_of_lung_makes_a_slice_with_lung(tmp_path):
+    slices = table_of(masks(1, 5), masks(1, 0))
+    patients = patient_metrics(slices)
+    row = patients.iloc[0]
+    assert (row["slices"], row["lung_free_slices"], row["dsc_lung_slices"]) == (2, 1, 1)
+    assert part_numbers(slices, patients)["test"]["dsc_lung_slices"] == 1
+    write_tables(tmp_path, slices, patients)
+    for name, table in (("slices", slices), ("patients", patients)):
+        read = pd.read_csv(tmp_path / f"{name}.csv")
+        pd.testing.assert_frame_equal(read, table, check_dtype=False)
+
+
 def test_a_missed_patient_scores_nothing():
     patients = patient_metrics(table_of(masks(0, 0), masks(9, 0)))
     row = patients.iloc[0]
@@ -164,6 +188,7 @@ def test_report_numbers_by_hand(empty_dataset):
     numbers = report_numbers(slices, patient_metrics(slices), history, Settings(), empty_dataset)
     assert (numbers["dataset"], numbers["patients"], numbers["slices"]) == ("mini", 3, 6)
     assert numbers["training"] == {"epochs": 3, "best_epoch": 2}
+    assert numbers["settings"]["learning_rate"] == Settings.learning_rate
     assert numbers["train"]["dsc_3d"] == {"mean": 1, "least": 1, "most": 1}
     test = numbers["test"]
     assert (test["patients"], test["slices"], test["lung_free_slices"]) == (2, 5, 1)
