@@ -59,6 +59,13 @@ def test_settling_goes_on_at_its_own_rate_without_changed_intensities(monkeypatc
     assert trainer.history[2]["train_loss"] < trainer.history[0]["train_loss"]
 
 
+def test_settling_has_a_schedule_as_long_as_it_is():
+    trainer = Trainer(build_unet(TINY), replace(TINY, epochs=4, settling_epochs=3), *sets())
+    assert trainer.schedule.inner.total_steps == 4 * len(trainer.loader)
+    trainer.settle()
+    assert trainer.schedule.inner.total_steps == 3 * len(trainer.loader)
+
+
 def test_weights_of_the_last_epoch_or_of_the_best(monkeypatch):
     last = finished(replace(TINY, keep="last"))
     for name, value in last.model.state_dict().items():

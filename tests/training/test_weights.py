@@ -1,0 +1,17 @@
+"""Weights of another network: refused by the file's name and with the reason."""
+
+import pytest
+from safetensors.torch import save_file
+
+from utils.errors import InputError
+from utils.settings import Settings
+from utils.training.weights import begin_with, load_weights
+from utils.unet import build_unet
+
+
+@pytest.mark.parametrize("fill", [begin_with, load_weights])
+def test_weights_of_another_width_are_refused_with_the_reason(tmp_path, fill):
+    file = tmp_path / "other.safetensors"
+    save_file(build_unet(Settings(width=2, levels=2)).state_dict(), file)
+    with pytest.raises(InputError, match=r"other\.safetensors does not .* \(Error.* loading"):
+        fill(build_unet(Settings(width=4, levels=2)), file)
