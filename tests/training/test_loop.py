@@ -66,6 +66,15 @@ def test_settling_has_a_schedule_as_long_as_it_is():
     assert trainer.schedule.inner.total_steps == 3 * len(trainer.loader)
 
 
+def test_compiling_has_to_pay_in_the_epochs_that_are_left(monkeypatch):
+    asked = []
+    monkeypatch.setattr(loop, "pays_to_compile", lambda _, *rest: asked.append(rest))
+    trainer = Trainer(build_unet(TINY), TINY, *sets())
+    trainer.history = [{"seconds": 7.0}]
+    trainer.compile_if_it_pays()
+    assert asked == [(7.0, 3)]  # of two epochs and two that settle, one is over
+
+
 def test_weights_of_the_last_epoch_or_of_the_best(monkeypatch):
     last = finished(replace(TINY, keep="last"))
     for name, value in last.model.state_dict().items():

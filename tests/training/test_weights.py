@@ -15,3 +15,8 @@ def test_weights_of_another_width_are_refused_with_the_reason(tmp_path, fill):
     save_file(build_unet(Settings(width=2, levels=2)).state_dict(), file)
     with pytest.raises(InputError, match=r"other\.safetensors does not .* \(Error.* loading"):
         fill(build_unet(Settings(width=4, levels=2)), file)
+
+
+def test_weights_that_are_not_there_are_refused_with_the_reason(tmp_path):
+    with pytest.raises(InputError, match=r"none\.safetensors does not .* \(No such file"):
+        load_weights(build_unet(Settings(width=2, levels=2)), tmp_path / "none.safetensors")
