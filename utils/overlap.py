@@ -20,10 +20,10 @@ Numbers = Any  # a number, or an array of NumPy's or torch's
 
 
 def share(part: Numbers, whole: Numbers) -> Numbers:
-    """part / whole, NaN where whole is 0. Numbers, or arrays of one shape; exact for integers."""
+    """part / whole, NaN where whole and so part is 0. Numbers, or arrays of one shape."""
     if not hasattr(whole, "dtype"):
         part, whole = np.asarray(part, float), np.asarray(whole, float)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(invalid="ignore"):
         return part / whole
 
 

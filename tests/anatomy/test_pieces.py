@@ -72,8 +72,8 @@ def test_a_hole_is_filled_up_to_the_bound_and_not_beyond():
     mask[0, 20:25, 20:28] = False  # 160 mm²
     filled = fill_small_holes(mask, SPACING)
     assert filled[0, 10:16, 10:16].all() and not filled[0, 20:25, 20:28].any()
-    assert np.array_equal(fill_small_holes(mask, SPACING, 160.0), solid)
-    assert np.array_equal(fill_small_holes(mask, SPACING, 143.0), mask)
+    assert np.array_equal(fill_small_holes(mask, (5.0, 2.5, 1.5)), solid)  # 135 and 150 mm²
+    assert np.array_equal(fill_small_holes(mask, (5.0, 2.1, 2.0)), mask)  # 151.2 and 168 mm²
 
 
 def test_a_corner_joins_lung_and_does_not_open_a_hole():
@@ -95,8 +95,8 @@ def test_what_surrounds_a_speck_is_no_hole_however_small_the_speck():
 
 def test_a_sliver_of_the_bound_itself_stays():
     mask = np.zeros((1, 40, 40), bool)
-    mask[0, 5:8, 5:10] = True  # 60 mm²
-    assert np.array_equal(without_slivers(mask, SPACING, 60.0), mask)
+    mask[0, 5:10, 5:16] = True  # 55 mm²
+    assert np.array_equal(without_slivers(mask, (5.0, 1.0, 1.0)), mask)
 
 
 def test_sizes_are_those_of_pixels_that_are_not_square():
