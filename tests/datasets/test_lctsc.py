@@ -34,7 +34,7 @@ def test_the_collection_becomes_a_data_set(archive, tmp_path, capsys):
     assert folder == tmp_path / "workspace" / "data" / "lctsc"
     pairs = create_paired_data(load_cases(str(folder)), load_masks(str(folder)))
     assert list(pairs) == ["Case_000", "Case_001", "Case_002", "Case_003"]
-    for _, mask in pairs.values():
+    for mask in (pair.mask for pair in pairs.values()):
         assert np.array_equal(mask, EXPECTED)
     expected = [f"Segmentations/Case_{number:03d}_seg.npz" for number in range(4)]
     assert [name for name in files_of(folder) if name.endswith("npz")] == expected
