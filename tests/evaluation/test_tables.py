@@ -145,7 +145,15 @@ def test_ranked_slices_pass_over_empty_ones():
 
 def test_the_median_of_five_slices_is_the_third():
     five = pd.DataFrame({"slice": range(5), "dsc": [0.5, 0.1, 0.4, 0.2, 0.3]})
+    five = five.assign(false_positive_px=0, missed_px=1)
     assert ranked_slice(five, "median") == (4, 0.3)
+
+
+def test_of_slices_without_any_overlap_the_one_with_most_wrong_pixels_is_the_worst():
+    table = table_of(masks(0, 20, 0, 5, 0), masks(22, 20, 1154, 0, 300))
+    assert ranked_slice(table, "worst") == (2, 0)
+    same = table_of(masks(0, 400, 100), masks(0, 400, 100))
+    assert ranked_slice(same, "best")[1] == ranked_slice(same, "worst")[1] == 1
 
 
 def test_one_pixel_of_lung_makes_a_slice_with_lung(tmp_path):

@@ -111,9 +111,11 @@ def ranked_slice(case: pd.DataFrame, rank: str) -> tuple[int, float]:
     """The "best", "median" or "worst" slice of one case's table, as (slice, DSC).
 
     Slices where both masks are empty have no DSC and are passed over. The median is a slice
-    that exists: the lower of the two middle ones when their number is even.
+    that exists: the lower of the two middle ones when their number is even. Of slices that score
+    alike, as all false positives without lung do, the one with more wrong pixels is the worse.
     """
-    scored = case.dropna(subset="dsc").sort_values("dsc", kind="stable")
+    wrong = case["false_positive_px"] + case["missed_px"]
+    scored = case.assign(right=-wrong).dropna(subset="dsc").sort_values(["dsc", "right"])
     position = {"worst": 0, "median": (len(scored) - 1) // 2, "best": len(scored) - 1}[rank]
     row = scored.iloc[position]
     return int(row["slice"]), float(row["dsc"])
