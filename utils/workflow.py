@@ -25,6 +25,8 @@ NOTEBOOKS = {
     "03_unet_training": ("DATASET", "PRESET"),
     "04_evaluation_and_figures": ("DATASET", "PRESET"),
 }
+# A kernel warns that it talks over TCP without encryption; here it is this machine's own loopback
+QUIET = ["--IPKernelApp.log_level=ERROR"]
 STUDIES = {  # what the reports also studied, each on its own
     "05_loss_study": ("DATASET",),
     "06_robustness": (),
@@ -58,6 +60,7 @@ def run_notebooks(
                 kernel_name="python3",
                 cwd=REPOSITORY / "notebooks",
                 stdout_file=sys.stdout,
+                extra_arguments=QUIET,
             )
         except papermill.PapermillExecutionError as error:
             if error.ename == InputError.__name__:
