@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from utils.workspace import figures_folder, shown, written_whole
@@ -26,7 +27,8 @@ SOFT_TISSUE_WINDOW = (-160, 240)  # centre 40, width 400
 
 
 def use_style() -> None:
-    """Set matplotlib up for figures that are read in print at their own size."""
+    """Figures that are read in print at their own size, and tables with their texts in full."""
+    pd.set_option("display.max_colwidth", None)
     mpl.rcParams.update(
         {
             "figure.constrained_layout.use": True,
