@@ -33,6 +33,7 @@ def test_one_of_two_series_can_be_chosen(tmp_path):
     volume = read_series(tmp_path, series_uid="1.2.3")
     assert_whole(volume, 3)
     assert f"Left out 1 other series: {SERIES} (CT, “Thorax”, 5 slices)." in volume.notes
+    assert_whole(read_series(tmp_path, series_uid=SERIES), 5)  # neither is chosen for being first
     assert "no series 9.9, only: " in refusal(tmp_path, series_uid="9.9")
 
 
