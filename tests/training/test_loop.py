@@ -76,16 +76,17 @@ def test_compiling_has_to_pay_in_the_epochs_that_are_left(monkeypatch):
 
 
 def test_weights_of_the_last_epoch_or_of_the_best(monkeypatch):
-    last = finished(replace(TINY, keep="last"))
-    for name, value in last.model.state_dict().items():
-        assert torch.equal(last.kept_weights[name], value.cpu())
-    losses, seen = iter((3.0, 1.0, 2.0, 4.0)), []
+    losses, seen = iter((3.0, 1.0, 2.0, 4.0) * 2), []
 
     def measured(model, *_):
         seen.append(model.last.weight.detach().cpu().clone())
         return {"loss": next(losses), "accuracy": 0.5, "dsc": 0.5}
 
     monkeypatch.setattr(loop, "measure", measured)
+    last = finished(replace(TINY, keep="last"))
+    for name, value in last.model.state_dict().items():
+        assert torch.equal(last.kept_weights[name], value.cpu())
+    seen.clear()
     best = finished(replace(TINY, keep="best"))
     assert torch.equal(best.kept_weights["last.weight"], seen[1])
     assert not torch.equal(seen[1], seen[3])
