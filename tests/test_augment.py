@@ -1,5 +1,6 @@
 """Augmentation against analytic shapes and SciPy."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -115,6 +116,79 @@ def test_labels_stay_labels_and_move_with_the_image():
     assert truths.dtype == torch.uint8 and set(truths.unique().tolist()) == {0, 2, 3}
     assert ((3 * images - truths).abs() > 0.6).float().mean() < 0.03  # edges alone
     assert len({tuple(t.flatten().tolist()) for t in truths}) == 8  # each slice its own
+
+
+def test_shares_of_a_pixel_move_as_the_image_does():
+    torch.manual_seed(1)
+    everything = replace(NONE, rotate=20, zoom=0.2, shear=10)
+    share = blur(disc(n=4), torch.ones(4))
+    images, truths = augment(share, share.clone(), everything)
+    assert torch.equal(images, truths) and not torch.equal(truths, share)
+    # label maps of several classes may lie in floats too, and stay labels
+    _, labels = augment(share, 2 * disc(n=4), replace(everything, classes=3))
+    assert set(labels.unique().tolist()) == {0, 2}
+
+
+def test_a_share_of_the_slices_is_not_moved():
+    torch.manual_seed(0)
+    image = torch.rand(400, 1, 8, 8)
+    moved, _ = augment(image, image, replace(NONE, shift=0.3, rotate=20, moved=0.25))
+    still = (moved - image).abs().flatten(1).max(1).values < 1e-5
+    assert still.float().mean() == pytest.approx(0.75, abs=0.06)
+
+
+def lung(n=300):
+    """Slices of body 0.7 with a lung of 0.1, of which the truth knows; [n, 1, 64, 96]."""
+    truth = disc(radii=(24, 40), n=n)
+    return 0.7 - 0.6 * truth, truth
+
+
+def test_lesions_change_lung_alone_and_leave_it_lung():
+    torch.manual_seed(0)
+    images, truth = lung()
+    changed, after = augment(images, truth, replace(NONE, lesions=0.5))
+    assert after is truth and torch.equal(changed[truth == 0], images[truth == 0])
+    inside = truth[0, 0] > 0
+    values = changed[:, 0][:, inside]  # [slices, lung pixels]
+    # a bulla covers a part, so the commonest value tells the density
+    density = values.mode(1).values
+    assert ((density - 0.1).abs() > 1e-4).float().mean() == pytest.approx(0.5, abs=0.1)
+    assert density.min() > 0.1 / 2.72 - 1e-4 and density.max() < 0.1 * 2.72 + 1e-4
+    bullae = (values < 0.41 * density[:, None]).float().sum(1)
+    assert (bullae > 0).float().mean() == pytest.approx(0.5, abs=0.1)
+    assert bullae.max() < math.pi * 25**2
+
+
+def test_lesions_of_a_slice_without_lung_change_nothing():
+    images = torch.rand(50, 1, 16, 16)
+    assert torch.equal(augment(images, 0 * images, replace(NONE, lesions=1.0))[0], images)
+
+
+def test_a_cut_field_is_air_beyond_a_square_or_a_disc():
+    torch.manual_seed(0)
+    ones = torch.ones(400, 1, 50, 50)
+    images, truths = augment(ones, ones.clone(), replace(NONE, cut=0.5))
+    assert torch.equal(images, truths) and set(images.unique().tolist()) == {0, 1}
+    seen = images.flatten(1).mean(1)
+    assert (seen < 1).float().mean() == pytest.approx(0.5, abs=0.08)
+    narrow = images[seen < 1, 0]
+    width, height = (narrow.any(axis).sum(1).float() for axis in (1, 2))
+    assert width.min() >= 0.38 * 50 and width.max() <= 0.92 * 50
+    # of what lies between the first and last row and column, a square fills all, a disc π/4
+    filled = narrow.flatten(1).sum(1) / (width * height)
+    assert (filled > 0.99).float().mean() == pytest.approx(0.5, abs=0.1)
+    assert ((filled - math.pi / 4).abs() < 0.06).float().mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_crop_is_the_same_part_of_images_and_truths():
+    torch.manual_seed(0)
+    image = torch.arange(40 * 30.0).reshape(1, 1, 40, 30)
+    corners = set()
+    for _ in range(200):
+        part, truth = augment(image, -image, replace(NONE, crop=28))
+        assert part.shape == (1, 1, 28, 28) and torch.equal(part, -truth)
+        corners.add(part[0, 0, 0, 0].item())
+    assert {divmod(c, 30) for c in corners} == {(r, c) for r in range(13) for c in range(3)}
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0])

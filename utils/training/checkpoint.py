@@ -61,8 +61,6 @@ def restore_checkpoint(file, fingerprint, trainer):
 def _fill(trainer, facts, tensors):
     """Put the contents of a checkpoint into a trainer."""
     trainer.history = facts["history"]
-    if len(trainer.history) > trainer.settings.epochs:
-        trainer.settle()
     trainer.model.load_state_dict(_below("model.", tensors))
     parameters = [p for group in trainer.optimiser.param_groups for p in group["params"]]
     moments = {}

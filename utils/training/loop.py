@@ -1,6 +1,5 @@
 """A training run under way: what changes from epoch to epoch, and when it has to stop."""
 
-import dataclasses
 import math
 import time
 from typing import Any
@@ -16,13 +15,12 @@ from utils.runtime import (
     best_device,
     has_room,
     keep_freed_memory,
-    mixed_precision,
     parallel_model,
     pays_to_compile,
     rank_and_count,
 )
 from utils.settings import Settings
-from utils.training.epoch import learn, measure, on_device
+from utils.training.epoch import learn, measure
 from utils.training.optimiser import Schedule, build_optimiser
 
 # Mean loss at which training is called exploding: an untrained network has about 1
@@ -38,9 +36,6 @@ class Trainer:
     model : the network as it begins, any that takes [n, 1, h, w]. history : a dict for each epoch
     so far. kept_weights : on the CPU, those of the epoch with the lowest validation loss, or of the
     last one (`Settings.keep`). The data sets are those of `training.train`.
-
-    After `Settings.epochs` the network may settle: `settling_epochs` more at a rate and with a
-    schedule of their own, in which slices keep their intensities.
     """
 
     def __init__(
@@ -53,7 +48,7 @@ class Trainer:
         if settings.keep not in ("best", "last"):
             raise InputError(f"keep is {settings.keep!r}; choose the weights of best or last.")
         keep_freed_memory()
-        self.settings = self.stage = settings
+        self.settings = settings
         self.device = best_device()
         # torch's hints of Module.to know no memory_format
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -65,30 +60,13 @@ class Trainer:
         self.validation = batches(resident(validation_set, self.device), settings.batch_size)
         self.history: list[dict[str, Any]] = []
         self.kept_weights: dict[str, torch.Tensor] = {}
-        self._begin_stage(settings)
-
-    @property
-    def epochs(self) -> int:
-        """How many there are in all."""
-        return self.settings.epochs + self.settings.settling_epochs
+        self.optimiser = build_optimiser(self.model.parameters(), settings)
+        self.schedule = Schedule(self.optimiser, settings, len(self.loader))
 
     def is_over(self) -> bool:
         """Whether the last epoch was run or validation has stalled for too long."""
         stalled = has_stalled(self.history, self.settings.early_stopping)
-        return stalled or len(self.history) >= self.epochs
-
-    def settle(self) -> None:
-        """Begin the settling epochs."""
-        s = self.settings
-        calm = dataclasses.replace(s, brightness=0.0, noise=0.0, blur=0.0)
-        rate, epochs = s.settling_rate, s.settling_epochs
-        self._begin_stage(dataclasses.replace(calm, learning_rate=rate, epochs=epochs))
-
-    def _begin_stage(self, stage):
-        """A new optimiser and schedule; `stage` holds the settings of the epochs to come."""
-        self.stage = stage
-        self.optimiser = build_optimiser(self.model.parameters(), stage)
-        self.schedule = Schedule(self.optimiser, stage, len(self.loader))
+        return stalled or len(self.history) >= self.settings.epochs
 
     def run_epoch(self) -> None:
         """Learn from every training slice once, measure, and add a row to the history.
@@ -96,21 +74,19 @@ class Trainer:
         Raises InputError when the loss has diverged.
         """
         start, epoch = time.perf_counter(), len(self.history) + 1
-        if epoch == self.settings.epochs + 1:
-            self.settle()
         self._seed(epoch)
         row = {"epoch": epoch, "learning_rate": self.optimiser.param_groups[0]["lr"]}
         after_step = self.schedule.after_step
         parts = {
             "train": learn(
-                self.learner, self.loader, self.loss, self.optimiser, self.stage, after_step
+                self.learner, self.loader, self.loss, self.optimiser, self.settings, after_step
             ),
             "validation": measure(self.model, self.validation, self.loss),
         }
         for part, metrics in parts.items():
             row |= {f"{part}_{name}": value for name, value in metrics.items()}
         row["seconds"] = time.perf_counter() - start
-        stop_if_diverged(row, self.stage)
+        stop_if_diverged(row, self.settings)
         self.history.append(row)
         self.schedule.after_epoch(row["validation_loss"])
         if self.settings.keep == "last" or best_epoch(self.history) == epoch:
@@ -121,19 +97,13 @@ class Trainer:
         self.kept_weights = {name: value.detach().cpu().clone() for name, value in weights}
 
     def finished_model(self) -> nn.Module:
-        """The model with the weights that are kept, in evaluation mode.
-
-        With `Settings.renew_statistics`, those of batch normalisation are taken anew before.
-        """
+        """The model with the weights that are kept, in evaluation mode."""
         self.model.load_state_dict(self.kept_weights)
-        if self.settings.renew_statistics:
-            renew_statistics(self.model, self.loader)
-            self._keep_weights()
         return self.model.eval()
 
     def compile_if_it_pays(self) -> None:
         """Compile the model when the last epoch's duration says that the rest will win by it."""
-        left = self.epochs - len(self.history)
+        left = self.settings.epochs - len(self.history)
         if pays_to_compile(self.device, self.history[-1]["seconds"], left):
             self.model.compile()
 
@@ -146,29 +116,6 @@ class Trainer:
         self.loader.batch_sampler.epoch = epoch
         chance = np.random.SeedSequence([self.settings.seed, epoch, rank_and_count()[0]])
         torch.manual_seed(int(chance.generate_state(1, np.uint64)[0]))
-
-
-@torch.no_grad()
-def renew_statistics(model, loader):
-    """Take the means and variances of batch normalisation anew, from slices as they are.
-
-    Those that training leaves are running averages over a few small batches of changed slices,
-    with dropout, and lag behind the weights where these move fast. Here they are means over all
-    batches of the loader, without dropout (`weights/README.md` has what that brings).
-    """
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    device, momenta = next(model.parameters()).device, [norm.momentum for norm in norms]
-    model.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over all batches
-        norm.train()
-    for images, _ in on_device(loader, device, "statistics"):
-        with mixed_precision(device):
-            model(images)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    model.eval()
 
 
 def resident(dataset, device):

@@ -103,8 +103,8 @@ def _run_epochs(run_folder, fingerprint, trainer, writes, on_epoch):
     while not trainer.is_over():
         trainer.run_epoch()
         if writes:
-            print(describe_epoch(trainer.history[-1], trainer.epochs), flush=True)
-            if warning := blindness(trainer.history, trainer.stage):
+            print(describe_epoch(trainer.history[-1], trainer.settings.epochs), flush=True)
+            if warning := blindness(trainer.history, trainer.settings):
                 print(warning, flush=True)
             save_checkpoint(run_folder / "checkpoint.safetensors", fingerprint, trainer)
             _write_history(run_folder, trainer.history)
