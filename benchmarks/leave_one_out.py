@@ -3,9 +3,8 @@
     python -m benchmarks.leave_one_out FOLDER
 
 FOLDER is a data set of real patients (Images/, Segmentations/). Every fold is trained as the
-shipped weights are (weights/make.py), which begin on the phantom. A fold that was killed goes on
-where it was; a finished one is kept. Results go to benchmarks/results/leave_one_out.csv, runs to
-build/.
+shipped weights are (weights/make.py). A fold that was killed goes on where it was; a finished one
+is kept. Results go to benchmarks/results/leave_one_out.csv, runs to build/.
 """
 
 import argparse
@@ -15,12 +14,11 @@ import pandas as pd
 
 from utils.anatomy import body_midline, postprocess, split_lungs
 from utils.cases import create_paired_data, load_cases, load_masks
-from utils.dataset import SliceDataset
 from utils.evaluation import lung_table, patient_metrics, slice_metrics, with_interval
 from utils.inference import segment
 from utils.settings import preset
 from utils.workspace import REPOSITORY, write_table
-from weights.make import begin_on_phantom, telling_pairs, train_on
+from weights.make import train_on
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "leave_one_out.csv"
 RUNS = REPOSITORY / "build" / "leave_one_out"
@@ -70,13 +68,10 @@ def leave_one_out(dataset):
     """Every fold that `RESULTS` does not hold for these settings; prints and returns the table."""
     settings, volumes = preset("best"), load_cases(dataset)
     pairs = create_paired_data(volumes, load_masks(dataset))
-    telling = telling_pairs(pairs)
-    start_from, few = begin_on_phantom(settings, RUNS)
     rows = []
     for name in pairs:
-        others = [other for other in pairs if other != name]
-        train_set = SliceDataset(telling, others, settings)
-        model, history = train_on(settings, train_set, others, few, RUNS / name, start_from)
+        others = {other: pair for other, pair in pairs.items() if other != name}
+        model, history = train_on(settings, others, RUNS / name)
         row = score(model, settings, volumes[name], pairs[name].mask, name)
         rows.append(row | {"seconds_to_train": history["seconds"].sum()})
         write_table(RESULTS, pd.DataFrame(rows), float_format="%.5f")

@@ -1,8 +1,8 @@
 """The recipe of the shipped weights: `python -m weights.make FOLDER` trains and writes them.
 
-FOLDER is a data set of real patients (Images/, Segmentations/). Training begins on the phantom and
-goes on with the patients, both with the `best` preset, whose settling and whose statistics taken
-anew are part of training. Runs go to build/weights; one that was killed goes on where it was.
+FOLDER is a data set of real patients (Images/, Segmentations/). Training meets them as they are,
+in thicker slices and with disease laid in, and the phantom's patients; the `best` preset changes
+each slice again. The run goes to build/weights; one that was killed goes on where it was.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import numpy as np
 
 from utils.cases import Pair, create_paired_data, load_cases, load_masks
 from utils.dataset import SliceDataset, Split, split_cases
+from utils.datasets import DISEASES
 from utils.predict import WEIGHTS
 from utils.settings import preset, settings_to_json
 from utils.training import save_weights, train
@@ -18,7 +19,8 @@ from utils.workspace import REPOSITORY, written_whole
 
 RUNS = REPOSITORY / "build" / "weights"
 NEAR = 25.0  # mm from the first and the last lung slice: where all that is difficult happens
-PHANTOM_EPOCHS = 4
+THICK = 3  # slices that become one: of 3 mm 9 mm
+ILL_SLICES = 16  # of each disease in each patient
 
 
 def telling_slices(mask, step):
@@ -33,48 +35,64 @@ def telling_slices(mask, step):
     return np.flatnonzero(near | (z % 2 == 0))
 
 
-def telling_pairs(pairs):
-    """The pairs with no more than their `telling_slices`."""
-    telling = {}
-    for name, (hu, mask, spacing) in pairs.items():
-        chosen = telling_slices(mask, spacing[0])
-        telling[name] = Pair(hu[chosen], mask[chosen], spacing)
-    return telling
+def ill_slices(pair, disease, rng):
+    """A Pair of up to ILL_SLICES slices that a disease has changed; its severity is drawn."""
+    hu, truth = DISEASES[disease](pair.hu, pair.mask, pair.spacing, rng.uniform(0.3, 1), rng)
+    changed = np.flatnonzero((hu != pair.hu).any((1, 2)))
+    some = changed[:: max(1, -(-len(changed) // ILL_SLICES))]
+    return Pair(hu[some], truth[some], pair.spacing)
 
 
-def train_on(settings, train_set, names, few, folder, start_from):
-    """Train on the slices of some patients; returns what `training.train` does.
+def all_forms(name, pair, seed):
+    """One patient in all the forms that training meets: name -> Pair.
 
-    The loss on `few`, a handful of phantom slices, is watched but chooses nothing: to choose by
-    a patient left out would be to look at the answer.
+    Every form is a few slices: the patient as it is, in thick slices, and with each of DISEASES.
     """
-    split = Split(train=tuple(names), validation=("phantom",), test=())
-    return train(settings, split, train_set, few, folder, start_from=start_from)
+    hu, mask, spacing = pair
+    chosen = telling_slices(mask, spacing[0])
+    forms = {name: Pair(hu[chosen], mask[chosen], spacing)}
+    groups = (len(hu) // THICK, THICK, *hu.shape[1:])
+    means = (a[: groups[0] * THICK].reshape(groups).mean(1, dtype=np.float32) for a in (hu, mask))
+    thick, held = np.rint(next(means)), (next(means) > 0.5).astype(np.uint8)
+    forms[f"{name}, thick slices"] = Pair(thick, held, (THICK * spacing[0], *spacing[1:]))
+    rng = np.random.default_rng([seed, *name.encode()])
+    return forms | {f"{name}, {disease}": ill_slices(pair, disease, rng) for disease in DISEASES}
 
 
-def begin_on_phantom(settings, runs=RUNS):
-    """Weights file of a short run on the phantom, and the few slices that are watched.
+def phantom_pairs(seed):
+    """Every second slice of the phantom's patients, without its test patients, and a handful.
 
-    The phantom's test patients are left out, so that they stay unseen for the shipped weights.
+    The test patients stay unseen. Returns (name -> Pair to train on, name -> Pair to watch).
     """
-    telling = telling_pairs(create_paired_data(load_cases("phantom"), load_masks("phantom")))
-    split = split_cases(telling, settings.seed)
-    every_third = {name: Pair(hu[::3], mask[::3], mm) for name, (hu, mask, mm) in telling.items()}
-    few = SliceDataset(every_third, split.validation, settings)
-    short = preset("best", epochs=PHANTOM_EPOCHS, settling_epochs=0, renew_statistics=False)
-    names = split.train + split.validation
-    train_on(short, SliceDataset(telling, names, settings), names, few, runs / "phantom", None)
-    return runs / "phantom" / "last.safetensors", few
+    pairs = create_paired_data(load_cases("phantom"), load_masks("phantom"))
+    split = split_cases(pairs, seed)
+    some = {
+        step: {name: Pair(hu[::step], mask[::step], mm) for name, (hu, mask, mm) in pairs.items()}
+        for step in (2, 6)
+    }
+    watched = {name: some[6][name] for name in split.validation}
+    return {name: some[2][name] for name in split.train + split.validation}, watched
+
+
+def train_on(settings, patients, folder):
+    """Train on some patients, name -> Pair, as the shipped weights are.
+
+    Returns what `training.train` does. The loss on a handful of phantom slices is watched but
+    chooses nothing: to choose by a patient left out would be to look at the answer.
+    """
+    forms, watched = phantom_pairs(settings.seed)
+    forms = {f"phantom, {name}": pair for name, pair in forms.items()}
+    for name, pair in patients.items():
+        forms |= all_forms(name, pair, settings.seed)
+    split = Split(train=tuple(forms), validation=tuple(watched), test=())
+    sets = (SliceDataset(part, list(part), settings) for part in (forms, watched))
+    return train(settings, split, *sets, folder)
 
 
 def make_weights(dataset):
     """Train on all patients of a data set and write `weights/`."""
-    settings = preset("best")
-    telling = telling_pairs(create_paired_data(load_cases(dataset), load_masks(dataset)))
-    start_from, few = begin_on_phantom(settings)
-    names = sorted(telling)
-    train_set = SliceDataset(telling, names, settings)
-    model, _ = train_on(settings, train_set, names, few, RUNS / "final", start_from)
+    settings, pairs = preset("best"), create_paired_data(load_cases(dataset), load_masks(dataset))
+    model, _ = train_on(settings, pairs, RUNS)
     save_weights(WEIGHTS / "model.safetensors", model.state_dict(), "see README.md")
     with written_whole(WEIGHTS / "settings.json") as temporary:
         temporary.write_text(settings_to_json(settings) + "\n")

@@ -1,5 +1,6 @@
 """Where data sets come from: `phantom` and `synthetic` are drawn, `lctsc` is fetched."""
 
+from utils.datasets.disease import DISEASES
 from utils.datasets.noise import grain, ramp_spectrum
 
-__all__ = ["grain", "ramp_spectrum"]
+__all__ = ["DISEASES", "grain", "ramp_spectrum"]
