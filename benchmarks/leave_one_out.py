@@ -4,24 +4,28 @@
 
 FOLDER is a data set of real patients (Images/, Segmentations/). Every fold is trained as the
 shipped weights are (weights/make.py). A fold that was killed goes on where it was; a finished one
-is kept. Results go to benchmarks/results/leave_one_out.csv, runs to build/.
+is kept. Each patient is also scored in narrower and wider fields of view. Results go to
+benchmarks/results/leave_one_out.csv, runs to build/.
 """
 
 import argparse
 import time
 
+import numpy as np
 import pandas as pd
 
-from utils.anatomy import body_midline, postprocess, split_lungs
+from utils.anatomy import body_midline, bounding_box, postprocess, split_lungs
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.evaluation import lung_table, patient_metrics, slice_metrics, with_interval
 from utils.inference import segment
+from utils.overlap import dice
 from utils.settings import preset
 from utils.workspace import REPOSITORY, write_table
 from weights.make import train_on
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "leave_one_out.csv"
 RUNS = REPOSITORY / "build" / "leave_one_out"
+FIELDS = (780, 420, 340, 300, 260)  # mm; of LCTSC 500 as scanned
 SCORES = {
     "dsc_3d": "3-D DSC",
     "dsc_lung_slices": "DSC of lung slices",
@@ -30,7 +34,33 @@ SCORES = {
     "hd95": "HD95 / mm",
     "msd": "mean surface distance / mm",
     "surface_dice": "surface Dice at 2 mm",
+    "false_positives_per_missed": "false-positive voxels for each one missed",
+    **{f"field_{field}": f"3-D DSC in a field of {field} mm" for field in FIELDS},
 }
+
+
+def in_field(array, middle, side, around):
+    """The square of `side` px about the middle (row, column) of each slice, `around` beyond."""
+    pad = side  # more than enough on all sides
+    wide = np.pad(array, ((0, 0), (pad, pad), (pad, pad)), constant_values=around)
+    part = (slice(at - side // 2 + pad, at - side // 2 + pad + side) for at in middle)
+    return np.ascontiguousarray(wide[(slice(None), *part)])
+
+
+def field_scores(model, settings, volume, truth):
+    """3-D DSC, post-processed, of the scan cropped about its lungs or padded to each of FIELDS."""
+    box, scores = bounding_box(truth, margin=0), {}
+    middle = [(side.start + side.stop) // 2 for side in box[1:]]
+    for field in FIELDS:
+        side = round(field / volume.spacing[1])
+        hu, seen = (
+            in_field(array, middle, side, around)
+            for array, around in ((volume.hu, -1000), (truth, 0))
+        )
+        found = segment(model, hu, settings, volume.spacing)
+        found = postprocess(found, hu, volume.spacing)
+        scores[f"field_{field}"] = float(dice((found & seen).sum(), found.sum(), seen.sum()))
+    return scores
 
 
 def score(model, settings, volume, truth, name):
@@ -43,13 +73,15 @@ def score(model, settings, volume, truth, name):
         patient = patient_metrics(slice_metrics(stage, truth).assign(case=name, split="")).iloc[0]
         row |= {prefix + key: patient[key] for key in list(SCORES)[:4]}
     row["lung_free_slices"] = patient["lung_free_slices"]
+    missed = np.count_nonzero(truth > after)
+    row["false_positives_per_missed"] = np.count_nonzero(after > truth) / max(missed, 1)
     middle = body_midline(volume.hu)
     sides = (split_lungs(part, volume.spacing, middle) for part in (after, truth))
     for scores in lung_table(*sides, volume.spacing).to_dict("records"):
         lung = scores.pop("lung")
         prefix = "" if lung == "both" else f"{lung}_"
         row |= {prefix + key: value for key, value in scores.items()}
-    return row
+    return row | field_scores(model, settings, volume, truth)
 
 
 def summary(table):

@@ -25,11 +25,29 @@ def test_score_of_a_patient_holds_both_lungs_and_each(monkeypatch):
     found = truth.copy()
     found[:, :, 44:] = 0  # the left lung is missed
     monkeypatch.setattr(leave_one_out, "segment", lambda *_: found)
+    monkeypatch.setattr(leave_one_out, "field_scores", lambda *_: {"field_260": 0.5})
     row = leave_one_out.score(None, Settings(), volume, truth, "Case_000")
     assert row["case"] == "Case_000" and round(row["dsc_3d"], 3) == 0.667
     assert (row["right_dsc"], row["left_dsc"]) == (1, 0)
     assert row["right_msd"] == 0 and row["left_msd"] > 100 and row["hd95"] > 20
     assert row["false_positive_slices"] == 0 and row["network_dsc_3d"] == row["dsc_3d"]
+    assert row["false_positives_per_missed"] == 0 and row["field_260"] == 0.5
+
+
+def test_a_field_is_cut_about_the_lungs_or_laid_in_air(monkeypatch):
+    truth = np.zeros((9, 60, 80), np.uint8)
+    truth[2:7, 10:50, 8:36] = 1
+    hu = np.where(truth, -850, 40).astype(np.int16)
+    assert leave_one_out.in_field(hu, (30, 22), 10, -1000).tolist() == hu[:, 25:35, 17:27].tolist()
+    wide = leave_one_out.in_field(hu, (30, 22), 200, -1000)
+    assert wide.shape == (9, 200, 200) and (wide == -1000).sum() == 9 * (200**2 - 60 * 80)
+    assert wide[4, 100, 100] == hu[4, 30, 22]
+    monkeypatch.setattr(leave_one_out, "FIELDS", (780, 160))  # mm: 195 and 40 px
+    monkeypatch.setattr(leave_one_out, "segment", lambda _, hu, *__: (hu == -850).astype(np.uint8))
+    monkeypatch.setattr(leave_one_out, "postprocess", lambda mask, *_: mask * (mask.shape[1] > 50))
+    volume = Volume(hu, (5.0, 4.0, 4.0), np.eye(4), {})
+    scores = leave_one_out.field_scores(None, Settings(), volume, truth)
+    assert scores == {"field_780": 1.0, "field_160": 0.0}
 
 
 def test_summary_gives_means_with_intervals():
