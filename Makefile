@@ -2,8 +2,13 @@
 PYTHON   ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name))))
 DATASET  ?= phantom
 PRESET   ?= quick
+SET      ?=
+SPLIT    ?=
 PATIENTS ?= 12
 NOTEBOOK ?= inspect_a_case
+
+# What a user typed reaches the shell as variables, never as text that it would read as a command
+export DATASET PRESET SET SPLIT PATIENTS
 
 PY        := .venv/bin/python
 INSTALLED := .venv/installed
@@ -23,7 +28,8 @@ LATEX     := latexmk texlive-latex-extra texlive-science texlive-fonts-recommend
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 18
-	@echo; echo "PATIENTS=<how many, or all>  NOTEBOOK=<name, for make app>"; echo "DATASET=<name under data/, or folder>  PRESET=<see utils/settings.py>"
+	@echo; echo "PATIENTS=<how many, or all>  NOTEBOOK=<name, for make app>"; echo "DATASET=<name under data/, or folder>  PRESET=<see utils/settings.py>"; \
+	echo "SET=\"<field>=<value> …\" of the preset  SPLIT=<thirds, first8 or random8>"
 
 setup: $(INSTALLED)  ## install everything into .venv
 
@@ -38,19 +44,19 @@ phantom: $(INSTALLED)  ## make the embedded data set (synthetic patients)
 	@$(PY) -m utils.datasets.phantom
 
 studies: phantom  ## notebooks 05 to 07: losses, robustness, other kinds of images
-	@$(PY) -m utils.workflow --dataset "$(DATASET)" --preset "$(PRESET)" --studies
+	@$(PY) -m utils.workflow --dataset "$$DATASET" --preset "$$PRESET" --studies
 
 data: $(INSTALLED)  ## fetch PATIENTS real patients of the public LCTSC collection into data/lctsc
-	@$(PY) -m utils.datasets.lctsc --patients "$(PATIENTS)"
+	@$(PY) -m utils.datasets.lctsc --patients "$$PATIENTS"
 
 run: $(INSTALLED) $(if $(filter phantom,$(DATASET)),phantom)  ## notebooks 01 to 04 on DATASET
-	@$(PY) -m utils.workflow --dataset "$(DATASET)" --preset "$(PRESET)"
+	@$(PY) -m utils.workflow --dataset "$$DATASET" --preset "$$PRESET" --set "$$SET" --split "$$SPLIT"
 
 app: $(INSTALLED) $(if $(filter phantom,$(DATASET)),phantom)  ## look at cases and predictions in a browser, on this machine only (Voilà)
-	@DATASET="$(DATASET)" $(PY) -m voila --Voila.ip=127.0.0.1 notebooks/$(NOTEBOOK).ipynb
+	@$(PY) -m voila --Voila.ip=127.0.0.1 notebooks/$(NOTEBOOK).ipynb
 
 report: $(INSTALLED)  ## build/report/report.pdf from the figures of DATASET (needs LaTeX)
-	@$(PY) -m utils.report --dataset "$(DATASET)"
+	@$(PY) -m utils.report --dataset "$$DATASET"
 
 test: lint test-unit test-notebooks  ## every check that needs no browser and no LaTeX
 

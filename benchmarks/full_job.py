@@ -90,7 +90,7 @@ def main():
     )
     parser.add_argument("--out", type=Path, default=RESULTS / "full_job.csv")
     arguments = parser.parse_args()
-    base = preset("coursework", image_size=arguments.size, epochs=arguments.epochs)
+    base = preset("vrikkis2024", image_size=arguments.size, epochs=arguments.epochs)
     validation_slices = max(1, arguments.slices // 5)
     device = Trainer(build_unet(base), base, *[Slices(3, arguments.size)] * 2).device
     plain_step = sum(seconds_of_parts(plain, base, arguments.steps, device))

@@ -48,7 +48,7 @@ def peak_of(folder, slices):
         hu = np.load(file, mmap_mode="r")[:slices]
         mask = np.load(file.with_stem(f"{file.stem}_seg"), mmap_mode="r")[:slices]
         pairs[file.stem] = Pair(hu, np.array(mask), (1.0, 1.0, 1.0))  # as load_masks returns them
-    settings = preset("coursework", image_size=hu.shape[1])
+    settings = preset("vrikkis2024", image_size=hu.shape[1])
     split = split_cases(pairs, settings.seed)
     sets = [SliceDataset(pairs, names, settings) for names in (split.train, split.validation)]
     training.run_fingerprint(settings, split, *sets)

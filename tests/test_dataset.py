@@ -56,6 +56,22 @@ def test_split_depends_on_the_seed_and_needs_three():
         split_cases(names[:2], 1)
 
 
+def test_the_reports_splits_have_no_validation_patients():
+    names = [f"Case_{i:03d}" for i in range(12)]
+    first = split_cases(reversed(names), 1, "first8")
+    assert (list(first.train), first.validation, list(first.test)) == (names[:8], (), names[8:])
+    drawn = split_cases(names, 1, "random8")
+    assert len(drawn.train) == 8 and drawn.validation == () and drawn != first
+    assert sorted(drawn.train + drawn.test) == names
+    assert drawn == split_cases(reversed(names), 1, "random8") != split_cases(names, 2, "random8")
+    assert len(split_cases(names, 1, "first11").test) == 1
+    with pytest.raises(InputError, match=r"8 case\(s\) cannot be split by the rule 'first8'.* 9"):
+        split_cases(names[:8], 1, "first8")
+    for rule in ("last8", "first0", "first", "thirds8", "first8\n"):
+        with pytest.raises(InputError, match="There is no split"):
+            split_cases(names, 1, rule)
+
+
 def test_a_pixel_keeps_its_share_of_lung_and_its_rounded_hu():
     block = np.array([[3, 3], [3, 2]], np.int16)
     hu = np.block([[block, -block], [0 * block, 4 * block]])[None]  # means 2.75, -2.75, 0, 11

@@ -3,7 +3,7 @@
 import pytest
 
 from utils.errors import InputError
-from utils.settings import PRESETS, preset, settings_from_json, settings_to_json
+from utils.settings import PRESETS, fields, preset, settings_from_json, settings_to_json
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -11,11 +11,53 @@ def test_settings_survive_json(name):
     assert settings_from_json(settings_to_json(preset(name))) == PRESETS[name]
 
 
-def test_the_coursework_preset_is_the_first_report():
-    report = PRESETS["coursework"]
-    assert (report.image_size, report.batch_size, report.epochs) == (512, 3, 10)
-    assert (report.learning_rate, report.beta, report.dsc_threshold) == (0.01, 0.7, 1310)
+@pytest.mark.parametrize(
+    ("name", "rate", "beta", "loss", "split"),
+    [
+        ("vrikkis2024", 0.01, 0.7, "combined_sum", "random8"),
+        ("purvis2024", 0.1, 0.5, "combined", "first8"),
+    ],
+)
+def test_the_reports_presets_are_true_to_them(name, rate, beta, loss, split):
+    report = PRESETS[name]
+    assert (report.image_size, report.pixel_size, report.batch_size) == (512, 0, 3)
+    assert (report.epochs, report.optimiser, report.schedule) == (10, "adam", "none")
+    assert (report.learning_rate, report.beta, report.dsc_threshold) == (rate, beta, 1310)
     assert (report.dropout, report.width * 2 ** (report.levels - 1)) == (0.5, 128)
+    assert (report.loss, report.split, report.keep) == (loss, split, "last")
+    assert report.early_stopping == 0 and report.brightness == report.rotate == 0
+
+
+def test_fields_from_the_command_line():
+    text = "epochs=3 schedule=none learning_rate=1 flip_rows=True window=(-1000,100.5)"
+    found = fields(text)
+    assert found == {
+        "epochs": 3,
+        "schedule": "none",
+        "learning_rate": 1.0,
+        "flip_rows": True,
+        "window": (-1000, 100.5),
+    }
+    assert isinstance(found["learning_rate"], float) and fields("") == {}
+    assert preset("quick", **found).flip_rows is True
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epoch=3", "There is no setting 'epoch'.*choose from split, image_size"),
+        ("epochs", "epochs= cannot be: expected int"),
+        ("epochs=3.5", "epochs=3.5 cannot be: expected int"),
+        ("epochs=True", "expected int"),
+        ("beta=half", "beta=half cannot be: expected float"),
+        ("flip_rows=1", "expected bool"),
+        ("window=(1,'a')", "window="),
+        ("beta=__import__('os')", "expected float"),
+    ],
+)
+def test_fields_that_cannot_be(text, said):
+    with pytest.raises(InputError, match=said):
+        fields(text)
 
 
 def test_settings_of_an_older_run_can_be_read():
@@ -27,7 +69,7 @@ def test_settings_of_an_older_run_can_be_read():
 
 def test_a_preset_with_changes_and_an_unknown_one():
     assert preset("quick", epochs=2).epochs == 2
-    with pytest.raises(InputError, match="no preset 'quik'; choose one of quick, coursework"):
+    with pytest.raises(InputError, match="no preset 'quik'; choose one of quick, vrikkis2024"):
         preset("quik")
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import re
 from collections.abc import Iterable, Sequence
 from math import floor
 from typing import Protocol, Self
@@ -37,20 +38,29 @@ class Split:
     test: tuple[str, ...]
 
 
-def split_cases(names: Iterable[str], seed: int) -> Split:
-    """Divide patients at random: a third for testing, a fifth of the rest for validation.
+def split_cases(names: Iterable[str], seed: int, rule: str = "thirds") -> Split:
+    """Divide patients into those that train, those that validate and those that test.
 
     Slices of one patient look alike, so they stay on one side: a split by slice would let the
-    network meet its test patients in training. Twelve cases give 6 + 2 + 4, four give 2 + 1 + 1.
-    Raises InputError for fewer than three cases.
+    network meet its test patients in training. rule : "thirds" draws a third of the patients for
+    testing and a fifth of the rest for validation: twelve give 6 + 2 + 4, four give 2 + 1 + 1.
+    "first8" trains on the first eight by name, "random8" on eight at random (or any number), and
+    tests on all others; nobody validates. Raises InputError for too few patients, or another rule.
     """
     names = sorted(names)
-    if len(names) < 3:
+    kind = re.fullmatch(r"thirds|(first|random)([1-9]\d{0,5})", rule)
+    if kind is None:
+        raise InputError(f"There is no split {rule!r}; choose thirds, first8, random8 or the like.")
+    training = int(kind[2] or 2)
+    if len(names) <= training:
         raise InputError(
-            f"{len(names)} case(s) cannot be split into training, validation and test patients; "
-            "at least 3 are needed."
+            f"{len(names)} case(s) cannot be split by the rule {rule!r} into training, validation "
+            f"and test patients; at least {training + 1} are needed."
         )
-    return divided(names, max(1, floor(len(names) / 3)), 1 / 5, seed)
+    if rule == "thirds":
+        return divided(names, max(1, floor(len(names) / 3)), 1 / 5, seed)
+    order = names if kind[1] == "first" else np.random.default_rng(seed).permutation(names).tolist()
+    return Split(tuple(sorted(order[:training])), (), tuple(sorted(order[training:])))
 
 
 def divided(patients: Sequence[str], n_test: int, validation: float, seed: int) -> Split:

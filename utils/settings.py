@@ -1,7 +1,9 @@
 """Hyper-parameters of a training run: one frozen record and its named presets."""
 
+import ast
 import dataclasses
 import json
+import re
 from typing import Any
 
 from utils.errors import InputError
@@ -14,6 +16,7 @@ class Settings:
     Written beside the weights as `settings.json`, so that a run can be read back and repeated.
     """
 
+    split: str = "thirds"  # of the patients; or first8, random8: see dataset.split_cases
     # what the network sees
     image_size: int = 128  # px; side of the square that the network sees
     # mm; every slice is resampled to it, then padded or cropped, see utils/scale.py. 0: the whole
@@ -63,8 +66,27 @@ class Settings:
 PRESETS = {
     # minutes on two CPU cores; brightness by 84 HU: emptier and denser lungs than the few seen
     "quick": Settings(epochs=6, brightness=0.06),
-    # the first report: 512 x 512, batches of 3, Adam at 0.01, dropout 0.5, BCE weighted 0.7
-    "coursework": Settings(image_size=512, batch_size=3, dropout=0.5, beta=0.7),
+    # the first report; its Dice has plain sums
+    "vrikkis2024": Settings(
+        split="random8",
+        image_size=512,
+        batch_size=3,
+        dropout=0.5,
+        beta=0.7,
+        loss="combined_sum",
+        schedule="none",
+        keep="last",
+    ),
+    # the second report, whose Dice has squares; with beta=1 its first run, cross-entropy alone
+    "purvis2024": Settings(
+        split="first8",
+        image_size=512,
+        batch_size=3,
+        dropout=0.5,
+        learning_rate=0.1,
+        schedule="none",
+        keep="last",
+    ),
     # half an hour on two cores for four patients; how it was chosen: weights/README.md
     "best": Settings(
         image_size=256,
@@ -99,6 +121,53 @@ def preset(name: str, **changes: Any) -> Settings:
     return dataclasses.replace(PRESETS[name], **changes)
 
 
+def fields(text: str) -> dict[str, Any]:
+    """Fields of Settings written as "name=value name=value": for `preset(name, **fields(text))`.
+
+    Values are written as in Python, texts without quotes: "epochs=3 schedule=none flip_rows=True".
+    Raises InputError for a name that Settings do not have, or a value of another type.
+    """
+    found = {}
+    kinds = {field.name: field.type for field in dataclasses.fields(Settings)}
+    for part in text.split():
+        name, _, value = part.partition("=")
+        if name not in kinds:
+            raise InputError(
+                f"There is no setting {name!r} (in {text!r}); choose from {', '.join(kinds)}."
+            )
+        found[name] = _of_kind(name, value, kinds[name])
+    return found
+
+
+def run_name(preset_name: str, changes: str = "") -> str:
+    """What the run of a preset with changes (see `fields`) is called, fit for a folder."""
+    return re.sub(r"[^\w.,=()+-]", "_", ",".join([preset_name, *sorted(changes.split())]))
+
+
+def _of_kind(name, text, kind):
+    """The value that a text writes for a field of Settings."""
+    if kind is str:
+        return text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    number = isinstance(value, int) and not isinstance(value, bool)
+    if kind is float and number:
+        return float(value)
+    if kind in (int, float, bool):
+        fits = type(value) is kind
+    else:  # the window
+        fits = (
+            isinstance(value, tuple)
+            and len(value) == 2
+            and all(type(end) in (int, float) for end in value)
+        )
+    if not fits:
+        raise InputError(f"{name}={text} cannot be: expected {getattr(kind, '__name__', kind)}.")
+    return value
+
+
 def settings_to_json(settings: Settings) -> str:
     """Settings as JSON text."""
     return json.dumps(dataclasses.asdict(settings), indent=1)
@@ -110,9 +179,9 @@ def settings_from_json(text: str) -> Settings:
     Raises InputError when the text is no JSON, has no window, or has a field of another version.
     """
     try:
-        fields = json.loads(text)
-        fields["window"] = tuple(float(bound) for bound in fields["window"])
-        return Settings(**fields)
+        values = json.loads(text)
+        values["window"] = tuple(float(bound) for bound in values["window"])
+        return Settings(**values)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"These settings cannot be read ({error}); they were written by another version or "

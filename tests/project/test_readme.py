@@ -5,6 +5,7 @@ import inspect
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -36,7 +37,7 @@ CHECKED_BY = {
     "make run DATASET=path/to/folder": (
         "tests/project/test_readme.py::test_make_run_refuses_with_a_sentence"
     ),
-    "make run DATASET=path/to/folder PRESET=coursework": (
+    "make run DATASET=path/to/folder PRESET=vrikkis2024": (
         "tests/project/test_readme.py::test_dataset_and_preset_reach_the_notebooks"
     ),
     "make data": ("tests/datasets/test_lctsc.py::test_the_command_fetches_or_says_what_is_wrong"),
@@ -103,6 +104,7 @@ def test_every_check_exists(command, check):
 def make(*arguments, **options):
     """Run make with this very Python in place of .venv's, which need not exist here."""
     command = ["make", "--no-print-directory", *arguments, f"PY={sys.executable}", "INSTALLED="]
+    command += [argument for argument in arguments if argument.startswith("PY=")]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, **options)
 
 
@@ -114,11 +116,12 @@ def test_make_knows_what_to_do(command):
 
 
 def test_dataset_and_preset_reach_the_notebooks():
-    dry = make("-n", "run", "DATASET=a folder", "PRESET=coursework").stdout
+    dry = make("-n", "run", "DATASET=a folder", "PRESET=vrikkis2024").stdout
     assert dry.splitlines() == [
-        f'{sys.executable} -m utils.workflow --dataset "a folder" --preset "coursework"'
+        f'{sys.executable} -m utils.workflow --dataset "$DATASET" --preset "$PRESET" --set "$SET" '
+        '--split "$SPLIT"'
     ]
-    assert settings.preset("coursework").image_size == 512
+    assert settings.preset("vrikkis2024").image_size == 512
     for name, parameters in (workflow.NOTEBOOKS | workflow.STUDIES).items():
         notebook = nbformat.read(REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4)
         (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
@@ -126,6 +129,29 @@ def test_dataset_and_preset_reach_the_notebooks():
             ast.unparse(target) for node in ast.parse(cell.source).body for target in node.targets
         }
         assert set(parameters) <= assigned, name
+
+
+@pytest.mark.parametrize("target", ["run", "studies", "report", "data", "app"])
+def test_no_name_reaches_the_shell_as_a_command(tmp_path, target):
+    """Backticks in a name are part of the name."""
+    name = f"`touch {tmp_path / 'ran'}`"
+    echo = shutil.which("echo")
+    make(
+        target, f"DATASET={name}", f"SET={name}", f"PATIENTS={name}", f"PY={echo}", "-o", "phantom"
+    )
+    assert not (tmp_path / "ran").exists()
+    said = make(target, f"DATASET={name}", f"PATIENTS={name}", f"PY={echo}", "-o", "phantom").stdout
+    assert name in said or target == "app"  # Voilà reads the environment
+
+
+def test_settings_and_split_reach_the_run(tmp_path):
+    echo = shutil.which("echo")
+    said = make("run", "SET=epochs=3 beta=1", "SPLIT=first8", f"PY={echo}", "-o", "phantom").stdout
+    assert said.endswith("--set epochs=3 beta=1 --split first8\n")
+    environment = os.environ | {"LUNG_WORKSPACE": str(tmp_path)}
+    (tmp_path / "data" / "mini" / "Images").mkdir(parents=True)
+    done = make("run", "DATASET=mini", "SET=epoch=3", env=environment)
+    assert done.returncode != 0 and "There is no setting 'epoch'" in done.stderr
 
 
 def test_make_run_refuses_with_a_sentence(tmp_path):
@@ -177,7 +203,8 @@ def test_without_make_the_same_is_run():
         r"-m (utils[.\w]+)", "python -m utils.datasets.phantom && python -m utils.workflow"
     )
     defaults = inspect.signature(workflow.run_notebooks).parameters["notebooks"].default
-    assert '--dataset "phantom" --preset "quick"' in dry and len(defaults) == 4
+    said = make("run", f"PY={shutil.which('echo')}").stdout
+    assert "--dataset phantom --preset quick --set  --split" in said and len(defaults) == 4
 
 
 def test_the_conda_environment_has_its_name():

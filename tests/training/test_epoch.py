@@ -129,5 +129,5 @@ def test_truths_move_with_their_images_and_every_step_is_told():
     torch.manual_seed(0)
     found = learn(mirror, batches(data, 4), loss, optimiser, settings, lambda: steps.append(1))
     assert found["loss"] < 1e-5 and len(steps) == 3  # batches of 4, 4 and 2
-    moved = (torch.cat(seen) != data.truths).flatten(1).any(1)
+    moved = ((torch.cat(seen) - data.truths).abs() > 1e-3).flatten(1).any(1)
     assert 0 < moved.sum() < 10

@@ -9,7 +9,7 @@ import sys
 
 from utils.errors import command
 from utils.runtime import best_device, process_group, rank_and_count
-from utils.settings import preset
+from utils.settings import fields, preset, run_name
 from utils.training.run import train_dataset
 from utils.workspace import shown
 
@@ -20,9 +20,11 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m utils.training", description=__doc__)
     parser.add_argument("--dataset", default="phantom", help="name under data/, or a folder")
     parser.add_argument("--preset", default="quick", help="hyper-parameters, see settings.py")
+    parser.add_argument("--set", default="", help='its fields to change: "epochs=3 beta=1"')
     chosen = parser.parse_args(arguments)
+    settings = preset(chosen.preset, **fields(chosen.set))
     with process_group(best_device()):
-        run_folder = train_dataset(chosen.dataset, preset(chosen.preset), chosen.preset)
+        run_folder = train_dataset(chosen.dataset, settings, run_name(chosen.preset, chosen.set))
         if rank_and_count()[0] == 0:
             print(f"run: {shown(run_folder)}")
 

@@ -1,5 +1,6 @@
 """Once through a loader: learning or measuring, and the metrics of the epoch."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -87,11 +88,14 @@ def batch_sums(value, logits, truths):
 
 
 def epoch_means(rows, device=None):
-    """The metrics of an epoch from its batches' sums, those of all processes; waits for them."""
+    """The metrics of an epoch from its batches' sums, those of all processes; waits for them.
+
+    NaN each where there was no slice: a split without validation patients.
+    """
     totals = torch.stack(rows).cpu().double().sum(0).tolist() if rows else [0.0] * 5
     loss, slices, right, score, scored = summed_over_processes(totals, device)
     return {
-        "loss": loss / slices,
-        "accuracy": right / slices,
-        "dsc": score / scored if scored else float("nan"),
+        "loss": loss / slices if slices else math.nan,
+        "accuracy": right / slices if slices else math.nan,
+        "dsc": score / scored if scored else math.nan,
     }

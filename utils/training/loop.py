@@ -47,6 +47,13 @@ class Trainer:
     ) -> None:
         if settings.keep not in ("best", "last"):
             raise InputError(f"keep is {settings.keep!r}; choose the weights of best or last.")
+        chosen_by_loss = settings.keep == "best" or settings.early_stopping
+        if not len(validation_set) and (chosen_by_loss or settings.schedule == "plateau"):
+            raise InputError(
+                f"The split {settings.split!r} leaves no validation patients, by whose loss these "
+                "settings would choose. Set keep=last early_stopping=0 and a schedule other than "
+                "plateau, or split=thirds."
+            )
         keep_freed_memory()
         self.settings = settings
         self.device = best_device()
@@ -137,8 +144,10 @@ def has_stalled(history, patience):
 
 def stop_if_diverged(row, settings):
     """Raise InputError when losses are not finite or far above those of an untrained network."""
-    finite = math.isfinite(row["train_loss"] + row["validation_loss"])
-    if finite and row["train_loss"] < EXPLODED:
+    seen = [row["train_loss"]]
+    if not math.isnan(row.get("validation_accuracy", 1)):  # NaN where nobody validates
+        seen.append(row["validation_loss"])
+    if all(map(math.isfinite, seen)) and row["train_loss"] < EXPLODED:
         return
     raise InputError(
         f"Training has diverged in epoch {row['epoch']}: the training loss is "
@@ -172,5 +181,6 @@ def describe_epoch(row, epochs):
         f"{name} loss {row[f'{name}_loss']:.4f} accuracy {row[f'{name}_accuracy']:.4f} "
         f"DSC {row[f'{name}_dsc']:.3f}"
         for name in ("train", "validation")
+        if not math.isnan(row[f"{name}_accuracy"])  # nobody validates
     ]
     return f"epoch {row['epoch']:2d}/{epochs}: {' | '.join(parts)} | {row['seconds']:.0f} s"

@@ -185,7 +185,7 @@ def train_dataset(dataset: Path | str, settings: Settings, run_name: str) -> Pat
         volumes = load_cases(dataset)
     alignment.require_aligned(dataset, volumes)
     pairs = create_paired_data(volumes, load_masks(dataset))
-    split = split_cases(pairs, settings.seed)
+    split = split_cases(pairs, settings.seed, settings.split)
     train_set, validation_set = (
         SliceDataset(pairs, names, settings) for names in (split.train, split.validation)
     )
