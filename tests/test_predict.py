@@ -15,12 +15,12 @@ import pytest
 import torch
 from dicom_factory import write_series
 from matplotlib import pyplot as plt
+from phantom_builders import small_patient
 from torch import nn
 
 from utils import inference, predict
 from utils.cases import Pair
 from utils.datasets.phantom.making import write_case
-from utils.datasets.phantom.patients import small_patient
 from utils.dicom.reader import read_series
 from utils.errors import InputError
 from utils.inference import segment, segment_cases

@@ -7,11 +7,12 @@ import time
 import numpy as np
 import pydicom
 import pytest
+from phantom_builders import small_patient
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from utils.datasets.phantom import making as phantom
 from utils.datasets.phantom.making import make_patient, make_phantom, write_case
-from utils.datasets.phantom.patients import PATIENTS, small_patient
+from utils.datasets.phantom.patients import PATIENTS
 from utils.datasets.phantom.slices import ct_slice
 from utils.errors import InputError
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from phantom_builders import small_patient
 from scipy import ndimage
 
 from utils.datasets.phantom.making import make_patient
-from utils.datasets.phantom.patients import PATIENTS, small_patient
+from utils.datasets.phantom.patients import PATIENTS
 
 NUMBERS = range(12)
 

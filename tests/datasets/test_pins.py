@@ -11,11 +11,12 @@ import json
 import numpy as np
 import pydicom
 import pytest
+from phantom_builders import small_patient
 from seg_builders import loaded, lopsided
 
 from utils.datasets.phantom import making as phantom
 from utils.datasets.phantom.making import make_patient, make_phantom
-from utils.datasets.phantom.patients import PATIENTS, small_patient
+from utils.datasets.phantom.patients import PATIENTS
 from utils.datasets.phantom.slices import ct_slice
 from utils.datasets.synthetic import making as synthetic_images
 from utils.masks.seg_writer import write_seg

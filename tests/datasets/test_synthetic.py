@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from phantom_builders import small_patient
 
 from utils.datasets.phantom.making import write_case
-from utils.datasets.phantom.patients import small_patient
 from utils.datasets.synthetic import making as synthetic_images
 from utils.datasets.synthetic import tomography
 from utils.errors import InputError

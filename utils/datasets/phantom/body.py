@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from utils.datasets.phantom.canvas import (
+    SHAPES,
     Noise,
     Section,
     between,
@@ -30,18 +31,8 @@ from utils.datasets.phantom.skeleton import (
     paint_spine,
 )
 
-# fmt: off
 # muscle under the fat
-BODY_WIDTH = curve((-240, 131), (-180, 136), (-100, 140), (-50, 141), (0, 142), (45, 146),
-                   (75, 150), (95, 132), (108, 98), (122, 70), (140, 58), (155, 58), (175, 68),
-                   (240, 74))
-BODY_FRONT = curve((-240, -104), (-130, -113), (-60, -112), (0, -101), (40, -82), (70, -58),
-                   (95, -41), (115, -43), (140, -48), (152, -58), (166, -88), (240, -95))
-BODY_BACK = curve((-240, 100), (-100, 107), (0, 112), (40, 112), (75, 106), (95, 93), (115, 76),
-                  (140, 60), (165, 62), (240, 85))
-ARM = [(108, 50, -80), (116, 46, 0), (124, 36, 62), (140, 22, 112), (150, 6, 180), (154, -4, 260)]
-ARM_RADII = (16, 31, 37, 42, 40, 37)
-# fmt: on
+BODY_WIDTH, BODY_FRONT, BODY_BACK = map(curve, ("body width", "body front", "body back"))
 
 
 class Body:
@@ -107,8 +98,9 @@ def outline(s, patient):
     z, n = s.z, s.noise
     groove = 1 + 0.07 * np.exp(-((s.x / 30) ** 2))  # sternum and spine lie between muscles
     flesh = oval(s.x, s.y * groove, BODY_WIDTH(z), BODY_FRONT(z), BODY_BACK(z), 1.1)
+    arm, radii = SHAPES["arm"]
     for side in (-1, 1):
-        f, window = s.tube([(side * x, y, h) for x, y, h in ARM], ARM_RADII)
+        f, window = s.tube([(side * x, y, h) for x, y, h in arm], radii)
         if window is not None:
             flesh[window] = smooth_union(flesh[window], f, 24)
     flesh = flesh + 1.5 * n["coarse"]

@@ -7,9 +7,14 @@ float32 and numbers plain floats: a NumPy scalar would turn every plane into flo
 """
 
 import functools
+import json
+from pathlib import Path
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
+
+# The standard man: curves by height, (z, value); tubes, their points (x, y, z) and radii
+SHAPES = json.loads(Path(__file__).with_name("shapes.json").read_text())
 
 
 class Noise:
@@ -161,8 +166,8 @@ def between(height, z, value):
     return float(np.interp(height, z, value))
 
 
-def curve(*points):
-    """Smooth monotone curve through (z, value) points: a function of one height."""
-    z, value = zip(*sorted(points), strict=True)
+def curve(name):
+    """Smooth monotone curve through the points of that name in SHAPES: a function of a height."""
+    z, value = zip(*sorted(SHAPES["curves"][name]), strict=True)
     smooth = PchipInterpolator(z, value, extrapolate=True)
     return functools.cache(lambda height: float(smooth(height)))

@@ -6,15 +6,15 @@ Nothing in it comes from a person. `python -m utils.datasets.phantom` writes it 
     Segmentations/Case_000_seg.npz        `masks`, uint8 0/1 [slices, rows, cols], feet first
     phantom.json                          version and seed of the generator
 
-The same version gives the same bytes. For a quick case through the same code (0.5 s), as
-tests need it: `patients.small_patient(3)`.
+The same version gives the same bytes.
 """
 
+import functools
 import json
 import multiprocessing
 import shutil
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -153,20 +153,9 @@ def make_phantom(
     if not missing:
         print(f"The synthetic data set is complete: {len(wanted)} cases in {shown(folder)}.")
         return folder
-    with tqdm(total=len(missing), desc="synthetic patients", unit="case") as bar:
-        for _ in _written(missing, images, masks, workers):
-            bar.update()
-    return folder
-
-
-def _written(patients, images, masks, workers):
-    """Write patients, in this process or several, and yield each name when it is done."""
-    if workers < 2 or len(patients) < 2:
-        yield from (write_case(patient, images, masks) for patient in patients)
-        return
+    write = functools.partial(write_case, images_folder=images, segmentations_folder=masks)
     # spawn: a forked copy of a process that already runs torch's threads can hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(patients)), mp_context=context) as pool:
-        jobs = [pool.submit(write_case, patient, images, masks) for patient in patients]
-        for job in as_completed(jobs):
-            yield job.result()
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        written = pool.map(write, missing) if workers > 1 else map(write, missing)
+        list(tqdm(written, total=len(missing), desc="synthetic patients", unit="case"))
+    return folder

@@ -2,35 +2,10 @@
 
 import numpy as np
 
-from utils.datasets.phantom.canvas import between, ellipsoid, ramp, smooth_union
+from utils.datasets.phantom.canvas import SHAPES, between, ellipsoid, ramp, smooth_union
 from utils.datasets.phantom.skeleton import SPINE
 
-# fmt: off
-HEART = ((22, -36, -60), (72, 48, 48))
-HEART_AXES = ((0.78, -0.42, -0.46), (0.48, 0.88, 0.01), (0.40, -0.23, 0.89))
-AORTA = ([(16, -14, -34), (-13, -26, -18), (-15, -30, 12), (-6, -18, 34), (13, 12, 37),
-          (22, 31, 22), (21, 37, -40), (12, 36, -110), (6, 28, -170), (2, 24, -260)],
-         (15, 15, 15, 14, 13, 12, 12, 11.5, 11, 10))
-CAVA = ([(-22, -4, -60), (-20, 2, -110), (-18, 12, -260)], (13, 12, 12))
-VESSELS = (
-    AORTA, CAVA,
-    ([(22, -44, -42), (17, -28, -12), (12, -8, -8)], (13, 13, 11)),  # pulmonary trunk
-    ([(14, -8, -9), (-18, 2, -12), (-44, 8, -20)], (11, 10, 7)),
-    ([(16, -14, -6), (36, 14, -4), (46, 20, -14)], (11, 10, 7)),
-    ([(-24, -16, 44), (-26, -16, 0), (-22, -8, -40)], (9, 9, 10)),  # upper cava, its veins
-    ([(46, -22, 68), (30, -42, 50), (-6, -36, 46), (-24, -16, 44)], (6, 6, 7, 8)),
-    ([(-36, -12, 78), (-24, -16, 44)], (6, 8)),
-    ([(-34, -6, 78), (-36, -2, 200)], (7, 6)),
-    ([(38, -10, 74), (36, -2, 200)], (6, 6)),
-    ([(-4, -18, 40), (-20, -12, 66), (-25, -10, 100), (-27, 0, 200)], (7, 6, 4, 4)),  # arteries
-    ([(4, -8, 40), (16, -6, 80), (25, -6, 110), (27, 0, 200)], (4.5, 4.5, 4, 4)),
-    ([(12, 6, 40), (22, 10, 75), (52, 8, 92), (100, 6, 88)], (5, 5, 5, 4.5)),
-    ([(-20, -12, 66), (-50, 6, 90), (-100, 6, 88)], (5, 5, 4.5)),
-    ([(-40, 14, -42), (0, 12, -42), (40, 16, -40)], (7, 13, 7)),  # left atrium and its veins
-)
-OESOPHAGUS = ([(2, 0, 200), (3, 14, 100), (6, 27, 0), (10, 28, -80), (24, 8, -124)],
-              (7, 7, 7.5, 7.5, 9))
-# fmt: on
+HEART, TUBES, SEPTUM = SHAPES["heart"], SHAPES["tubes"], SHAPES["septum"]
 
 
 def paint_organs(s, body, cage):
@@ -59,19 +34,19 @@ def paint_mediastinum(s, patient, cage, move):
             outer = smooth_union(outer, hilum + 2 * n["coarse"], 8)
     heart = None
     if -130 < z < 5:
-        centre = (HEART[0][0] + move, *HEART[0][1:])
-        heart = ellipsoid(s, centre, HEART[1], HEART_AXES) + 1.4 * n["coarse"]
+        x, y, h = HEART["centre"]
+        heart = ellipsoid(s, (x + move, y, h), HEART["radii"], HEART["axes"]) + 1.4 * n["coarse"]
         atrium = ellipsoid(s, (-26 + move, -18, -46), (24, 29, 36)) + 1.4 * n["coarse"]
         heart = smooth_union(heart, atrium, 8)
         outer = smooth_union(outer, heart - 2.5, 10)
     drawn = []
-    for points, radii in (*VESSELS, OESOPHAGUS):
+    for name, (points, radii) in TUBES.items():
         points = [(x + move * (-120 < h < 60), y, h) for x, y, h in points]
         f, window = s.tube(points, radii)
         if window is not None:
             f = f + 0.6 * n["coarse"][window]
             outer[window] = smooth_union(outer[window], f - 2, 5)
-            drawn.append((f, 38 if radii is OESOPHAGUS[1] else blood, window))
+            drawn.append((f, 38 if name == "oesophagus" else blood, window))
     s.paint(np.maximum(cage - 0.5, outer), -94 + 45 * np.clip(n["fine"] - 0.9, 0, 2))
     if heart is not None:
         paint_heart(s, heart, cage, blood, move)
@@ -91,17 +66,7 @@ def midline(s, move):
 
 def septum(z, t):
     """Half-width of the partition between the lungs at `t` of the way from sternum to spine."""
-    heights = (-120, -60, -20, 20, 60, 100)
-    widths = [
-        between(z, heights, w)
-        for w in (
-            (44, 34, 20, 14, 18, 30),
-            (34, 22, 5, 3, 16, 30),
-            (24, 22, 22, 22, 26, 28),
-            (16, 24, 24, 22, 24, 22),
-            (16, 19, 20, 20, 19, 18),
-        )
-    ]
+    widths = [between(z, SEPTUM["heights"], widths) for widths in SEPTUM["widths"]]
     return ramp(t, (0, 0.14, 0.4, 0.65, 1), widths)
 
 
@@ -162,7 +127,7 @@ def paint_belly(s, body, cage, below):
         inner = [r - 2 for r in radii]
         s.ellipsoid(centre, inner, lambda m: 15 - 130 * np.clip(m["fine"], 0, 1), 1.5)
         s.ellipsoid(centre, inner, -940, 1.5, cut=centre[1] + radii[1] * (2 * gas - 1))
-    for points, radii in (AORTA, CAVA):
+    for points, radii in (TUBES["aorta"], TUBES["inferior vena cava"]):
         f, window = s.tube(points, radii)
         if window is not None:
             s.at(window).paint(np.maximum(f, below[window] * 0.5), 42 + contrast)

@@ -4,22 +4,13 @@ import math
 
 import numpy as np
 
-from utils.datasets.phantom.canvas import between, curve, oval
+from utils.datasets.phantom.canvas import SHAPES, between, curve, oval
 
-# fmt: off
 # inside of the rib cage: half-width, front, back
-CAGE_WIDTH = curve((-240, 114), (-180, 122), (-100, 125), (-50, 122), (0, 113), (30, 100), (60, 78),
-                   (75, 67), (86, 55), (93, 45), (97, 33), (100, 8), (200, 3))
-CAGE_FRONT = curve((-240, -92), (-180, -98), (-130, -102), (-90, -101), (-50, -95), (0, -81),
-                   (40, -56), (70, -25), (90, 5), (101, 25), (200, 26))
-CAGE_BACK = curve((-240, 80), (-180, 87), (-100, 92), (0, 88), (40, 80), (70, 68), (90, 55),
-                  (101, 36), (200, 30))
-SPINE = curve((-240, 44), (-180, 46), (-100, 53), (-50, 55), (0, 52), (50, 43), (100, 27),
-              (140, 14), (240, 12))  # y of the vertebral bodies
+CAGE_WIDTH, CAGE_FRONT, CAGE_BACK = map(curve, ("cage width", "cage front", "cage back"))
+SPINE = curve("spine")  # y of the vertebral bodies
 # where ribs 1 to 12 and their cartilage end: angle around the chest, 0 behind, 1 in front
-RIB_ENDS = np.array(((0, *[0.76] * 7, 0.72, 0.68, 0.64, 0.5, 0.36),
-                     (0, *[0.97] * 7, 0.93, 0.88, 0.82, 0.5, 0.36)), np.float32)
-# fmt: on
+RIB_ENDS = np.array([SHAPES["rib ends"][part] for part in ("bone", "cartilage")], np.float32)
 VERTEBRA = 23.5  # mm from one vertebra to the next; T1 lies at z = 94
 
 
@@ -41,14 +32,7 @@ def paint_bone(s, points, radii):
 def paint_shoulders(s):
     """Collar bones, shoulder joints, bones of the raised arms, borders of the blades."""
     for side in (-1, 1):
-        for points, radii in (
-            ([(14, -56, 48), (58, -50, 74), (100, -12, 100), (120, 10, 112)], (8, 6.5, 6, 7)),
-            ([(126, 24, 98), (134, 20, 118)], (20, 21)),
-            ([(134, 20, 118), (140, 16, 142), (150, 4, 200), (154, -4, 260)], (20, 12, 11, 12)),
-            ([(104, 44, 92), (110, 34, 97)], (12, 14)),
-            ([(109, 56, -58), (116, 52, 10), (106, 42, 88)], (3, 5, 8)),
-            ([(50, 90, 58), (92, 74, 90), (120, 42, 116)], (3.5, 5, 8)),
-        ):
+        for points, radii in SHAPES["shoulder"].values():
             paint_bone(s, [(side * x, y, z) for x, y, z in points], radii)
 
 
