@@ -7,12 +7,15 @@ that was killed goes on where it was. Notebook 05 reads the result,
 benchmarks/results/loss_study.csv: one row a configuration, seed and validation patient.
 """
 
+import dataclasses
 import datetime
 
 import pandas as pd
+from tqdm.auto import tqdm
 
 from benchmarks.results import FOLDER, machine
 from utils import studies
+from utils.anatomy import body_in_air, threshold_lungs
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import split_cases
 from utils.workspace import derived_folder, written_whole
@@ -21,11 +24,32 @@ RESULTS = FOLDER / "loss_study.csv"
 SEEDS = (1, 2, 3)
 
 
+def other_data(pairs, split):
+    """What the reports would have liked to change in the data, for `studies.run_study`.
+
+    Returns name -> (configuration, pairs, split): the couch and all else outside the body set to
+    air; half as many training patients, shown as often in all; and weak supervision, training
+    patients labelled by `anatomy.threshold_lungs` in place of a reader.
+    """
+    air, weak = {}, {}
+    for name, pair in tqdm(pairs.items(), desc="other data", unit="case", leave=False):
+        air[name] = pair._replace(hu=body_in_air(pair.hu))
+        drawn = name not in split.train
+        labels = pair.mask if drawn else threshold_lungs(pair.hu, pair.spacing)
+        weak[name] = pair._replace(mask=labels)
+    few = dataclasses.replace(split, train=split.train[: len(split.train) // 2])
+    return {
+        "without couch": ({}, air, split),
+        "half the patients": ({"epochs": 2 * studies.SMALL.epochs}, pairs, few),
+        "labels by threshold": ({}, weak, split),
+    }
+
+
 def main():
     pairs = create_paired_data(load_cases("phantom"), load_masks("phantom"))
     split = split_cases(pairs, seed=2024)
     folder = derived_folder("phantom") / "runs" / "loss_study"
-    other = studies.other_data(pairs, split)
+    other = other_data(pairs, split)
     groups = [(studies.LOSSES, pairs, split)]
     groups += [({name: changes}, data, who) for name, (changes, data, who) in other.items()]
     groups += [({name: changes}, pairs, split) for name, changes in studies.WISHED.items()]

@@ -5,8 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import modalities, study_runs
+from benchmarks import loss_study, modalities, study_runs
 from benchmarks.unnormalised_unet import unnormalised_unet
+from utils.anatomy.body import AIR
+from utils.cases import Pair
+from utils.dataset import Split
 from utils.images.dataset import ImageDataset
 from utils.images.pairs import Picture
 from utils.settings import Settings
@@ -64,3 +67,30 @@ def test_iou_of_lungs_is_a_mean_over_the_pictures_of_each_patient(monkeypatch):
     iou = modalities.lungs_iou(Dark(), shown)
     assert iou.index.tolist() == ["Case_000", "Case_001"]
     assert iou.tolist() == pytest.approx([0.9, 0.8])  # 8 of 10 columns, but for the second
+
+
+def patient():
+    """A body of 30 HU with two lungs on a couch, all boxes; spacing 2 mm."""
+    hu = np.full((8, 64, 64), -1000, np.int16)
+    hu[:, 10:50, 8:56] = 30
+    hu[:, 56:58, 4:60] = 0
+    mask = np.zeros(hu.shape, np.uint8)
+    mask[1:7, 18:40, 14:28] = mask[1:7, 18:40, 36:50] = 1
+    hu[mask > 0] = -850
+    return hu, mask
+
+
+def test_other_data_are_what_they_are_called():
+    hu, mask = patient()
+    pairs = {name: Pair(hu, mask, (5.0, 2.0, 2.0)) for name in "abcd"}
+    split = Split(train=("a", "b"), validation=("c",), test=("d",))
+    data = loss_study.other_data(pairs, split)
+    _, air, same_split = data["without couch"]
+    assert same_split == split
+    assert (air["a"].hu[:, 56:58] == AIR).all()  # the couch
+    assert (air["a"].hu[mask > 0] == -850).all()
+    assert data["half the patients"][2].train == ("a",)
+    _, weak, _ = data["labels by threshold"]
+    overlap = (weak["a"].mask & mask).sum() / mask.sum()
+    assert overlap > 0.9
+    assert weak["c"].mask is mask and weak["d"].mask is mask  # nobody is scored on weak labels

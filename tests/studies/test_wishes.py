@@ -78,8 +78,8 @@ def test_what_the_kept_epoch_brings(results):
     assert wishes.kept_gain(results, "kept_last", "kept_by_loss") == pytest.approx(
         (0.015, 0.01, 0.02)
     )
-    results.loc[results["loss"] == wishes.EQUAL, "diverged"] = True
-    results.loc[results["loss"] == wishes.EQUAL, "kept_by_loss"] = np.nan
+    results.loc[results["loss"] == "0.5 BCE + 0.5 Dice", "diverged"] = True
+    results.loc[results["loss"] == "0.5 BCE + 0.5 Dice", "kept_by_loss"] = np.nan
     assert wishes.kept_gain(results, "kept_last", "kept_by_loss")[0] == pytest.approx(0.015)
 
 

@@ -64,11 +64,7 @@ def run_study(
     however many cores.
     """
     plan = [
-        (
-            name,
-            dataclasses.replace(base, seed=seed, **changes),
-            study_run_folder(folder, name, seed),
-        )
+        (name, dataclasses.replace(base, seed=seed, **changes))
         for name, changes in configurations.items()
         for seed in seeds
     ]
@@ -76,7 +72,7 @@ def run_study(
     scored = {name: _in_memory(pairs[name]) for name in split.validation}
     context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
     workers = min(len(plan), os.cpu_count() or 1, MOST_WORKERS)
-    with ProcessPoolExecutor(workers, context, _share, (scored, split, sets)) as pool:
+    with ProcessPoolExecutor(workers, context, _share, (folder, scored, split, sets)) as pool:
         rows = list(tqdm(pool.map(_run, plan), total=len(plan), desc="training", unit="run"))
     return pd.concat(rows, ignore_index=True)
 
@@ -94,8 +90,8 @@ def study_run_folder(folder: Path, name: str, seed: int) -> Path:
 _shared: dict[str, Any] = {}  # of a worker process: what all of its runs have in common
 
 
-def _share(pairs, split, sets):
-    """Begin a worker: hold data and split, one thread.
+def _share(folder, pairs, split, sets):
+    """Begin a worker: hold where runs are kept, data and split; one thread.
 
     Where Dice is sure, its gradients fall below 1e-38, and processors take such numbers many
     times more slowly than others; here they are set to zero. Never do so where surface distances
@@ -103,7 +99,7 @@ def _share(pairs, split, sets):
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    _shared.update(pairs=pairs, split=split, sets=sets)
+    _shared.update(folder=folder, pairs=pairs, split=split, sets=sets)
 
 
 def _run(task):
@@ -112,11 +108,12 @@ def _run(task):
         return trained_and_scored(*task, **_shared)
 
 
-def trained_and_scored(name, settings, run, pairs, split, sets):
+def trained_and_scored(name, settings, folder, pairs, split, sets):
     """Train one configuration with the seed of its settings; scores of the validation patients.
 
     Returns a DataFrame, see `run_study`.
     """
+    run = study_run_folder(folder, name, settings.seed)
     try:
         model, history = training.train(settings, split, *sets, run)
     except InputError:

@@ -1,13 +1,5 @@
 """What the loss study tries: the small network, the losses, and what the reports wished for."""
 
-import dataclasses
-from typing import Any
-
-from tqdm.auto import tqdm
-
-from utils.anatomy import body_in_air, threshold_lungs
-from utils.cases import Pairs
-from utils.dataset import Split
 from utils.settings import Settings
 
 # A network that learns in seconds; only comparisons within the study mean anything
@@ -55,24 +47,3 @@ WISHED = {
     "plateau": {"schedule": "plateau"},
 }
 FULL = LOSSES | WISHED
-
-
-def other_data(pairs: Pairs, split: Split) -> dict[str, tuple[dict[str, Any], Pairs, Split]]:
-    """What the reports would have liked to change in the data, for `run_study`.
-
-    Returns name -> (configuration, pairs, split): the couch and all else outside the body set to
-    air; half as many training patients, shown as often in all; and weak supervision, training
-    patients labelled by `anatomy.threshold_lungs` in place of a reader.
-    """
-    air, weak = {}, {}
-    for name, pair in tqdm(pairs.items(), desc="other data", unit="case", leave=False):
-        air[name] = pair._replace(hu=body_in_air(pair.hu))
-        drawn = name not in split.train
-        labels = pair.mask if drawn else threshold_lungs(pair.hu, pair.spacing)
-        weak[name] = pair._replace(mask=labels)
-    few = dataclasses.replace(split, train=split.train[: len(split.train) // 2])
-    return {
-        "without couch": ({}, air, split),
-        "half the patients": ({"epochs": 2 * SMALL.epochs}, pairs, few),
-        "labels by threshold": ({}, weak, split),
-    }
