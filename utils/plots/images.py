@@ -22,13 +22,12 @@ def gallery(
 ) -> Figure:
     """Pictures over the same pictures with their classes; pictures : list of (image, truth)."""
     figure, axes = new_figure(2, len(pictures), height=12.6 / len(pictures) + 0.3)
-    for column, (image, truth) in enumerate(pictures):
-        window = (image.min(), image.max())
-        for axis in axes[:, column]:
-            show_slice(axis, image, window)
-        show_classes(axes[1, column], truth)
-        if titles:
-            axes[0, column].set_title(titles[column], fontsize=6)
+    names = titles or [""] * len(pictures)
+    for column, (image, truth), title in zip(axes.T, pictures, names, strict=False):
+        for axis in column:
+            show_slice(axis, image, (image.min(), image.max()))
+        show_classes(column[1], truth)
+        column[0].set_title(title, fontsize=6)
     return figure
 
 
@@ -85,9 +84,8 @@ def side_by_side(examples: Sequence[Example]) -> Figure:
     """
     figure, axes = new_figure(len(examples), 4, height=1.62 * len(examples) + 0.2)
     for row, (title, image, truth, prediction) in zip(axes, examples, strict=True):
-        window = (image.min(), image.max())
         for axis in row:
-            show_slice(axis, image, window)
+            show_slice(axis, image, (image.min(), image.max()))
         show_classes(row[1], truth)
         show_classes(row[2], prediction)
         show_mask(row[3], np.asarray((prediction > 0) & (truth == 0), np.uint8), "prediction")
@@ -138,7 +136,7 @@ def severity_curves(table: pd.DataFrame, score: str = "DSC") -> Figure:
     table : DataFrame with `trouble`, `severity`, `network`, `mean`, `low`, `high`; the label of an
     axis is the trouble's name. Bars are the interval from low to high.
     """
-    troubles = list(dict.fromkeys(table["trouble"]))
+    troubles = table["trouble"].unique()
     cols = min(3, len(troubles))
     rows = -(-len(troubles) // cols)
     figure, axes = new_figure(rows, cols, height=1.75 * rows + 0.25, sharey=True)

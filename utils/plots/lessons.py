@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from utils.dicom import Volume
-from utils.plots.style import COLOURS, LUNG_WINDOW, TEXT_WIDTH, new_figure
+from utils.plots.style import COLOURS, LUNG_WINDOW, new_figure
 
 Pixels = Any  # values [rows, cols], an array of NumPy's or torch's
 Example = tuple[str, Pixels, Pixels, Pixels]  # title, picture, truth, prediction
@@ -27,6 +27,11 @@ TISSUES = {
 }
 
 
+EDGES = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.95), (0.5, 0.05))  # of a panel: left, right, top, foot
+OUTLINED = [withStroke(linewidth=2, foreground="k")]
+ON_A_SLICE = {"color": "w", "ha": "center", "va": "center", "path_effects": OUTLINED}  # of a letter
+
+
 def show_slice(
     axis: Axes, hu: ArrayLike, window: tuple[float, float] = LUNG_WINDOW, aspect: float = 1.0
 ) -> None:
@@ -34,15 +39,13 @@ def show_slice(
     axis.imshow(hu, vmin=window[0], vmax=window[1], aspect=aspect)
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
+    axis.spines[:].set_visible(False)
 
 
 def show_mask(axis: Axes, mask: np.ndarray, colour: str) -> None:
     """Lay a translucent mask with a firm outline over a slice."""
-    rgb = tuple(int(COLOURS[colour][i : i + 2], 16) / 255 for i in (1, 3, 5))
     tint = np.zeros((*mask.shape, 4))
-    tint[mask > 0] = (*rgb, 0.35)
+    tint[mask > 0] = to_rgba(COLOURS[colour], 0.35)
     axis.imshow(tint, aspect=axis.get_aspect())  # imshow would set it back to square pixels
     if mask.any():
         axis.contour(mask, levels=[0.5], colors=[COLOURS[colour]], linewidths=0.6)
@@ -53,39 +56,29 @@ def order_before_and_after(unsorted: np.ndarray, volume: Volume) -> Figure:
     figure, axes = new_figure(1, 2, height=2.6)
     row = volume.hu.shape[1] // 2
     aspect = volume.spacing[0] / volume.spacing[2]
-    for axis, stack, title in (
-        (axes[0, 0], unsorted, "slices in the order of the folder"),
-        (axes[0, 1], volume.hu, "slices in the order of the patient"),
+    for axis, stack, whose in zip(
+        axes[0], (unsorted, volume.hu), ("folder", "patient"), strict=True
     ):
         show_slice(axis, stack[::-1, row], aspect=aspect)
-        axis.set_title(title)
+        axis.set_title(f"slices in the order of the {whose}")
     return figure
 
 
 def three_planes(volume: Volume, window: tuple[float, float] = LUNG_WINDOW) -> Figure:
     """Axial, coronal and sagittal cut through the middle, true to millimetres."""
     dz, dy, dx = volume.spacing
-    z, y, x = (size // 2 for size in volume.hu.shape)
+    slices, rows, cols = (size // 2 for size in volume.hu.shape)
     cuts = (
-        ("axial, seen from the feet", volume.hu[z], dy / dx, "RLAP"),
-        ("coronal, seen from the front", volume.hu[::-1, y], dz / dx, "RLHF"),
-        ("sagittal, seen from the left", volume.hu[::-1, :, x], dz / dy, "APHF"),
+        ("axial, seen from the feet", volume.hu[slices], dy / dx, "RLAP"),
+        ("coronal, seen from the front", volume.hu[::-1, rows], dz / dx, "RLHF"),
+        ("sagittal, seen from the left", volume.hu[::-1, :, cols], dz / dy, "APHF"),
     )
     figure, axes = new_figure(1, 3, height=2.6)
     for axis, (title, cut, aspect, sides) in zip(axes[0], cuts, strict=True):
         show_slice(axis, cut, window, aspect)
         axis.set_title(title)
-        places = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.95), (0.5, 0.05))
-        for side, place in zip(sides, places, strict=True):
-            axis.annotate(
-                side,
-                place,
-                xycoords="axes fraction",
-                color="w",
-                ha="center",
-                va="center",
-                path_effects=[withStroke(linewidth=2, foreground="k")],
-            )
+        for side, (x, y) in zip(sides, EDGES, strict=True):
+            axis.text(x, y, side, transform=axis.transAxes, **ON_A_SLICE)
     return figure
 
 
@@ -158,14 +151,8 @@ def training_curves(history: pd.DataFrame) -> Figure:
     titles = {"loss": "loss", "accuracy": "binary accuracy", "dsc": "mean DSC of lung slices"}
     for axis, (column, title) in zip(axes[0], titles.items(), strict=True):
         for part, style in (("train", "-"), ("validation", "--")):
-            axis.plot(
-                history["epoch"],
-                history[f"{part}_{column}"],
-                style,
-                marker=".",
-                color=COLOURS[part],
-                label=part,
-            )
+            curve = history[f"{part}_{column}"]
+            axis.plot(history["epoch"], curve, f".{style}", color=COLOURS[part], label=part)
         axis.set(xlabel="epoch", ylabel=title)
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].legend()
@@ -188,22 +175,12 @@ def slice_curves(case: pd.DataFrame) -> Figure:
     """DSC and binary accuracy of each slice of one case, feet to head (figure 4)."""
     figure, axes = new_figure(1, 2, height=2.1)
     lung = case["lung_px"] > 0
-    for axis, column, title in (
-        (axes[0, 0], "dsc_1310", "DSC"),
-        (axes[0, 1], "accuracy", "binary accuracy"),
-    ):
-        for chosen, marker, colour, label in (
-            (lung, "o", "test", "with lung"),
-            (~lung, "x", "other", "lung-free"),
-        ):
-            axis.scatter(
-                case.loc[chosen, "slice"],
-                case.loc[chosen, column],
-                s=12,
-                marker=marker,
-                color=COLOURS[colour],
-                label=label,
-            )
+    looks = {"with lung": (lung, "o", "test"), "lung-free": (~lung, "x", "other")}
+    titles = {"dsc_1310": "DSC", "accuracy": "binary accuracy"}
+    for axis, (column, title) in zip(axes[0], titles.items(), strict=True):
+        for label, (chosen, marker, colour) in looks.items():
+            at, scores = case.loc[chosen, ["slice", column]].to_numpy().T
+            axis.scatter(at, scores, s=12, marker=marker, color=COLOURS[colour], label=label)
         axis.set(xlabel="slice (0 = feet end)", ylabel=title)
     axes[0, 0].legend()
     return figure
@@ -214,16 +191,14 @@ def slice_examples(examples: Sequence[Example]) -> Figure:
 
     examples : list of (title, hu, truth, prediction), one for each column.
     """
-    rows = ("image", "truth", "prediction")
-    figure, axes = plt.subplots(
-        3, len(examples), figsize=(TEXT_WIDTH, 4.9), squeeze=False, layout="constrained", dpi=72
-    )  # noise does not compress: at 72 dpi a notebook with three of these stays small
-    for column, (title, hu, truth, prediction) in enumerate(examples):
-        for row in range(3):
-            show_slice(axes[row, column], hu)
-        show_mask(axes[1, column], truth, "truth")
-        show_mask(axes[2, column], prediction, "prediction")
-        axes[0, column].set_title(title)
-    for axis, name in zip(axes[:, 0], rows, strict=True):
+    # noise does not compress: at 72 dpi a notebook with three of these stays small
+    figure, axes = new_figure(3, len(examples), height=4.9, layout="constrained", dpi=72)
+    for column, (title, hu, truth, prediction) in zip(axes.T, examples, strict=True):
+        for axis in column:
+            show_slice(axis, hu)
+        show_mask(column[1], truth, "truth")
+        show_mask(column[2], prediction, "prediction")
+        column[0].set_title(title)
+    for axis, name in zip(axes[:, 0], ("image", "truth", "prediction"), strict=True):
         axis.set_ylabel(name)
     return figure

@@ -67,15 +67,10 @@ def reliability_curves(curves: dict[str, pd.DataFrame], errors: dict[str, float]
     axis = axes[0, 0]
     axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle=":", label="honest")
     for (name, curve), colour in zip(curves.items(), ("validation", "test", "other"), strict=False):
-        sizes = 4 * np.log10(curve["pixels"] + 1)
-        axis.plot(curve["confidence"], curve["frequency"], color=COLOURS[colour], linewidth=0.8)
-        axis.scatter(
-            curve["confidence"],
-            curve["frequency"],
-            s=sizes,
-            color=COLOURS[colour],
-            label=f"{name}: ECE {errors[name]:.3f}",
-        )
+        at, frequency = curve["confidence"], curve["frequency"]
+        axis.plot(at, frequency, color=COLOURS[colour], linewidth=0.8)
+        sizes, label = 4 * np.log10(curve["pixels"] + 1), f"{name}: ECE {errors[name]:.3f}"
+        axis.scatter(at, frequency, sizes, color=COLOURS[colour], label=label)
     axis.set(xlabel="probability given", ylabel="share that is lung", aspect="equal")
     axis.legend(loc="upper left", bbox_to_anchor=(1.02, 1))
     return figure
@@ -88,18 +83,16 @@ def doubt_maps(
 
     examples : list of (title, hu, truth, prediction, uncertainty in bits), one a column.
     """
-    figure, axes = plt.subplots(
-        2, len(examples), figsize=(TEXT_WIDTH, 3.4), squeeze=False, layout="constrained"
-    )
-    for column, (title, hu, truth, prediction, doubt) in enumerate(examples):
-        show_slice(axes[0, column], hu)
+    figure, axes = new_figure(2, len(examples), height=3.4, layout="constrained")
+    for (above, below), (title, hu, truth, prediction, doubt) in zip(axes.T, examples, strict=True):
+        show_slice(above, hu)
         for mask, colour in ((truth, "truth"), (prediction, "prediction")):
             if mask.any():
-                axes[0, column].contour(mask, [0.5], colors=COLOURS[colour], linewidths=0.8)
-        axes[0, column].set_title(title)
-        picture = axes[1, column].imshow(doubt, cmap="magma", vmin=0, vmax=1)
-        axes[1, column].set(xticks=[], yticks=[])
-        axes[1, column].grid(False)
+                above.contour(mask, [0.5], colors=COLOURS[colour], linewidths=0.8)
+        above.set_title(title)
+        picture = below.imshow(doubt, cmap="magma", vmin=0, vmax=1)
+        below.set(xticks=[], yticks=[])
+        below.grid(False)
     figure.colorbar(picture, ax=axes, label="doubt / bits", fraction=0.03)
     axes[0, 0].set_ylabel("truth, prediction")
     axes[1, 0].set_ylabel("uncertainty")
@@ -116,15 +109,9 @@ def score_intervals(table: pd.DataFrame, columns: dict[str, str]) -> Figure:
     rows = np.arange(len(table))[::-1]
     for axis, (column, title) in zip(axes[0], columns.items(), strict=True):
         mean, low, high = np.array(table[column].tolist(), float).T
-        axis.errorbar(
-            mean,
-            rows,
-            xerr=np.abs([mean - low, high - mean]),
-            fmt="o",
-            markersize=3,
-            color=COLOURS["test"],
-            elinewidth=1,
-        )
+        bars = np.abs([mean - low, high - mean])
+        look = {"fmt": "o", "markersize": 3, "color": COLOURS["test"], "elinewidth": 1}
+        axis.errorbar(mean, rows, xerr=bars, **look)
         axis.set(xlabel=title)
         axis.set_yticks(rows, table.index)
     return figure

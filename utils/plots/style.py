@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -29,24 +28,7 @@ SOFT_TISSUE_WINDOW = (-160, 240)  # centre 40, width 400
 def use_style() -> None:
     """Figures that are read in print at their own size, and tables with their texts in full."""
     pd.set_option("display.max_colwidth", None)
-    mpl.rcParams.update(
-        {
-            "figure.constrained_layout.use": True,
-            "figure.dpi": 96,
-            "savefig.dpi": 200,
-            "font.size": 8,
-            "axes.titlesize": 8,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": True,
-            "grid.alpha": 0.25,
-            "image.cmap": "gray",
-            "image.interpolation": "nearest",
-            "legend.frameon": False,
-            "lines.linewidth": 1.3,
-            "pdf.fonttype": 42,  # embed TrueType, so that text in a figure can be searched
-        }
-    )
+    plt.style.use(Path(__file__).with_name("report.mplstyle"))
 
 
 def save_figure(figure: Figure, name: str, dataset: Path | str) -> None:
