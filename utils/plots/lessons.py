@@ -56,9 +56,8 @@ def order_before_and_after(unsorted: np.ndarray, volume: Volume) -> Figure:
     figure, axes = new_figure(1, 2, height=2.6)
     row = volume.hu.shape[1] // 2
     aspect = volume.spacing[0] / volume.spacing[2]
-    for axis, stack, whose in zip(
-        axes[0], (unsorted, volume.hu), ("folder", "patient"), strict=True
-    ):
+    stacks = {"folder": unsorted, "patient": volume.hu}
+    for axis, (whose, stack) in zip(axes[0], stacks.items(), strict=True):
         show_slice(axis, stack[::-1, row], aspect=aspect)
         axis.set_title(f"slices in the order of the {whose}")
     return figure
