@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -18,32 +19,10 @@ from utils.viewer.drawing import checked_view, labelled
 from utils.workspace import written_whole
 
 SCRIPT = Path(__file__).with_name("viewer.js")  # what draws the viewer in a browser …
-STYLE = Path(__file__).with_name("viewer.css")  # … and what makes it dark
+STYLE = Path(__file__).with_name("viewer.css")  # … what makes it dark …
+PAGE = Path(__file__).with_name("page.html")  # … and the page around both
 PAGE_BYTES = 15_000_000
 ANIMATION_BYTES = 3_000_000
-
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none';
- script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:">
-<title>{title}</title>
-<style>body {{ margin: 0; background: #16181b; }}
-{css}</style>
-</head>
-<body>
-<main id="viewer"></main>
-<script type="application/json" id="case">{data}</script>
-<script type="module">
-{js}
-const held = JSON.parse(document.getElementById("case").textContent);
-showPage(document.getElementById("viewer"), held);
-</script>
-</body>
-</html>
-"""
 
 
 def export_html(
@@ -60,7 +39,7 @@ def export_html(
     nothing else of the DICOM header.
     """
     view = checked_view(volume, mask, prediction, **look)
-    page = PAGE.format(
+    page = Template(PAGE.read_text()).substitute(
         title=html.escape(f"Slice viewer {view.case.name}".strip()),
         css=STYLE.read_text(),
         js=SCRIPT.read_text(),

@@ -7,6 +7,8 @@ once, so that no slice asks the kernel for anything.
 
 import base64
 import io
+from inspect import signature
+from typing import Any
 
 import anywidget
 import numpy as np
@@ -102,14 +104,7 @@ def slice_viewer(
     volume: Volume | np.ndarray,
     mask: np.ndarray | None = None,
     prediction: np.ndarray | None = None,
-    *,
-    plane: str = "axial",
-    index: int | None = None,
-    window: str | tuple[float, float] = "lung",
-    overlay: str | None = None,
-    outline: bool = False,
-    opacity: float = 0.5,
-    spacing: tuple[float, float, float] | None = None,
+    **look: Any,
 ) -> SliceViewer:
     """Look through a volume and its masks, slice by slice.
 
@@ -121,19 +116,13 @@ def slice_viewer(
     these that the masks allow), filled or as `outline`, with `opacity` 0 to 1.
     Returns a SliceViewer. Raises InputError where the arrays cannot be shown.
     """
-    view = checked_view(
-        volume,
-        mask,
-        prediction,
-        plane=plane,
-        index=index,
-        window=window,
-        overlay=overlay,
-        outline=outline,
-        opacity=opacity,
-        spacing=spacing,
-    )
-    return SliceViewer(view)
+    return SliceViewer(checked_view(volume, mask, prediction, **look))
+
+
+# a notebook completes and shows the names and defaults of all options
+slice_viewer.__signature__ = signature(checked_view).replace(  # type: ignore[attr-defined]
+    return_annotation=SliceViewer
+)
 
 
 def _base64(picture, kind, **options):
