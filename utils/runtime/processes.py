@@ -80,12 +80,11 @@ def parallel_model(model: nn.Module, device: torch.device) -> nn.Module:
         return model
     if device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    else:
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.__class__ = SharedBatchNorm
-    devices = [device] if device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+        return DistributedDataParallel(model, device_ids=[device], broadcast_buffers=False)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.__class__ = SharedBatchNorm
+    return DistributedDataParallel(model, broadcast_buffers=False)
 
 
 class SharedBatchNorm(nn.BatchNorm2d):
@@ -130,6 +129,4 @@ class SumOverProcesses(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
-        gradient = gradient.clone()
-        distributed.all_reduce(gradient)
-        return gradient
+        return SumOverProcesses.apply(gradient)
