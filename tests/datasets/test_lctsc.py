@@ -137,7 +137,7 @@ def raising(uids, folder):
     ("fetch", "reason"), [(lambda uids, folder: None, ""), (raising, "no route to the archive")]
 )
 def test_without_a_network_it_is_one_sentence(archive, monkeypatch, capsys, fetch, reason):
-    monkeypatch.setattr(lctsc.make_dataset, "__defaults__", ("12", None, fetch))
+    monkeypatch.setattr(lctsc.make_dataset, "__defaults__", ("12", fetch))
     assert main(["--patients", "2"]) == 1
     printed = capsys.readouterr()
     assert "without a network it takes two minutes to give up" in printed.out

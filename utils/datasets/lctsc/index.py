@@ -1,12 +1,11 @@
 """Which patients the public collection (LCTSC) holds, by the index that comes with idc-index."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from utils.errors import InputError
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(NamedTuple):
     """What the archive holds of a series, and so what must have arrived."""
 
     uid: str
@@ -14,8 +13,7 @@ class Series:
     megabytes: float  # 10^6 bytes
 
 
-@dataclass(frozen=True)
-class Patient:
+class Patient(NamedTuple):
     """One patient of the collection under the name of its case."""
 
     case: str
@@ -53,11 +51,8 @@ def _index():
     import pandas as pd
 
     columns = ["PatientID", "Modality", "SeriesInstanceUID", "instanceCount", "series_size_MB"]
-    return pd.read_parquet(
-        idc_index_data.IDC_INDEX_PARQUET_FILEPATH,
-        columns=columns,
-        filters=[("collection_id", "==", "lctsc")],
-    )
+    file, ours = idc_index_data.IDC_INDEX_PARQUET_FILEPATH, ("collection_id", "==", "lctsc")
+    return pd.read_parquet(file, columns=columns, filters=[ours])
 
 
 def choose_patients(patients, wanted):

@@ -15,19 +15,8 @@ from utils.errors import InputError
 from utils.masks import roi_masks, roi_names, save_mask, united
 from utils.workspace import shown, workspace, written_whole
 
-LICENCE = "CC BY 3.0"
-SOURCE = f"""\
-LCTSC, the data of the 2017 Lung CT Segmentation Challenge, from The Cancer Imaging Archive
-through NCI Imaging Data Commons. Licence: {LICENCE}
-(https://creativecommons.org/licenses/by/3.0/). Who uses the data names their source:
-
-  Yang, J., Sharp, G., Veeraraghavan, H., Van Elmpt, W., Dekker, A., Lustberg, T., & Gooding, M.
-  (2017). Data from Lung CT Segmentation Challenge (Version 3) [Data set]. The Cancer Imaging
-  Archive. https://doi.org/10.7937/K9/TCIA.2017.3R3FVZ08
-
-The CT files are unchanged. The masks in Segmentations/ were drawn here from the collection's
-RTSTRUCT files (both lungs, even-odd fill at voxel centres).
-"""
+# whose data this is and under which licence: printed, and written beside the data
+SOURCE = Path(__file__).with_name("source.txt").read_text(encoding="utf-8")
 
 
 def fetch_series(uids, folder):
@@ -46,23 +35,23 @@ def fetch_series(uids, folder):
 
 
 def make_dataset(
-    wanted: str = "12",
-    folder: Path | str | None = None,
-    fetch: Callable[[list[str], Path], None] = fetch_series,
+    wanted: str = "12", fetch: Callable[[list[str], Path], None] = fetch_series
 ) -> Path:
-    """Fetch patients and make them a data set: folder/Images/<case>, Segmentations/<case>_seg.npz.
+    """Fetch patients and make data/lctsc of them: Images/<case>, Segmentations/<case>_seg.npz.
 
-    folder : default `data/lctsc` of the workspace. fetch(uids, folder) downloads. A case is done
-    once its npz is there: a run that was stopped goes on with the next. Returns the folder.
+    wanted : see `choose_patients`. fetch(uids, folder) downloads. A case is done once its npz is
+    there: a run that was stopped goes on with the next. Returns the data set's folder.
     Raises InputError where the archive does not answer or what it sent is not complete.
     """
-    folder = Path(folder) if folder else workspace() / "data" / "lctsc"
+    folder = workspace() / "data" / "lctsc"
     patients = choose_patients(list_patients(), wanted)
     todo = [patient for patient in patients if not _done(patient, folder)]
     size = sum(p.ct.megabytes + p.contours.megabytes for p in todo)
     print(f"LCTSC: {len(patients)} patients, {len(todo)} to make ready (at most {size:,.0f} MB).")
+    cases = "".join(f"  {patient.case}  {patient.name}\n" for patient in list_patients())
     with written_whole(folder / "SOURCE.txt") as temporary:
-        temporary.write_text(SOURCE + _case_table(list_patients()), encoding="utf-8")
+        told = f"{SOURCE}\nCases and patients (not all need be here):\n\n{cases}"
+        temporary.write_text(told, encoding="utf-8")
     if todo:
         print("Asking the archive; without a network it takes two minutes to give up.", flush=True)
     for patient in tqdm(todo, desc="LCTSC", unit="patient"):
@@ -78,11 +67,6 @@ def make_dataset(
             tqdm.write(f"{patient.case}: {note}")
     print(f"{shown(folder)}/ is ready.\n\n{SOURCE}")
     return folder
-
-
-def _case_table(patients):
-    lines = [f"  {patient.case}  {patient.name}" for patient in patients]
-    return "\nCases and patients (not all need be here):\n\n" + "\n".join(lines) + "\n"
 
 
 def _mask_file(patient, folder):
