@@ -20,15 +20,8 @@ ERROR = re.compile(r"^! (?! ).*$", re.MULTILINE)
 UNDEFINED = re.compile(r"^(?:LaTeX|Package \w+) Warning: .*(?:undefined|multiply).*$", re.MULTILINE)
 OVERFULL = re.compile(r"^Overfull \\[hv]box \((\S+)pt too \w+\).*$", re.MULTILINE)
 # Study (a .json file of a figures folder) -> the notebook that exports it
-NOTEBOOKS = {
-    "metrics": "04",
-    "loss_study": "05",
-    "robustness": "06",
-    "noise_study": "06",
-    "ct_slices": "07",
-    "xrays": "07",
-    "three_classes": "07",
-}
+NOTEBOOKS = {"metrics": "04", "loss_study": "05", "robustness": "06", "noise_study": "06"}
+NOTEBOOKS |= dict.fromkeys(("ct_slices", "xrays", "three_classes"), "07")
 
 
 def build_report(dataset: Path | str, images: Sequence[Path | str] | None = None) -> Path:
@@ -143,9 +136,7 @@ def last_training(dataset, runs):
     folder = workspace() / "data" / dataset / "derived" / "runs"
     if not folder.is_dir():
         return None
-    weights = [
-        w for run in runs for found in folder.glob(run) for w in found.rglob("model.safetensors")
-    ]
+    weights = [file for run in runs for file in folder.glob(f"{run}/**/model.safetensors")]
     if not weights:
         raise InputError(
             f"{shown(folder)} has no run {', '.join(runs)}, which figures/{dataset} shows. "
