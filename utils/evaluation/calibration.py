@@ -23,19 +23,11 @@ def reliability(probabilities: np.ndarray, truth: np.ndarray, bins: int = 10) ->
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip((p * bins).astype(int), 0, bins - 1)  # a probability of 1 is in the last bin
     pixels = np.bincount(place, minlength=bins)
-    sums = np.bincount(place, p, bins), np.bincount(place, y, bins)
-    confidence, frequency = (
-        np.divide(total, pixels, out=np.full(bins, np.nan), where=pixels > 0) for total in sums
-    )
-    return pd.DataFrame(
-        {
-            "low": edges[:-1],
-            "high": edges[1:],
-            "pixels": pixels,
-            "confidence": confidence,
-            "frequency": frequency,
-        }
-    )
+    table = {"low": edges[:-1], "high": edges[1:], "pixels": pixels}
+    for name, values in (("confidence", p), ("frequency", y)):
+        total = np.bincount(place, values, bins)
+        table[name] = np.divide(total, pixels, out=np.full(bins, np.nan), where=pixels > 0)
+    return pd.DataFrame(table)
 
 
 def expected_calibration_error(curve: pd.DataFrame) -> float:

@@ -14,6 +14,7 @@ from utils.workspace import dataset_folder, write_table
 
 # Thresholds of the first report, in pixels of a 512 x 512 slice: 0.5 % and 0.008 % of it
 DSC_THRESHOLDS = (1310, 20)
+COUNTS = ("lung_free_slices", "false_positive_slices", "lung_free_false_positive_px")
 
 
 def slice_metrics(prediction: np.ndarray, truth: np.ndarray) -> pd.DataFrame:
@@ -90,14 +91,10 @@ def step_gains(
     Columns are those of `patient_metrics`, one row for "network alone" and one after
     each step of `anatomy.STEPS`, in their order.
     """
-    stages, mask = {"network alone": mask > 0}, mask > 0
-    for name, step in STEPS.items():
-        mask = step(mask, hu, spacing)
-        stages[name] = mask
-    tables = [
-        patient_metrics(slice_metrics(stage.astype(np.uint8), truth).assign(case=name, split=""))
-        for name, stage in stages.items()
-    ]
+    tables, mask = [], mask > 0
+    for name, step in {"network alone": None, **STEPS}.items():
+        mask = step(mask, hu, spacing) if step else mask
+        tables.append(patient_metrics(slice_metrics(mask, truth).assign(case=name, split="")))
     return pd.concat(tables).drop(columns="split").rename(columns={"case": "after"})
 
 
@@ -130,37 +127,29 @@ def report_numbers(
 ) -> dict[str, Any]:
     """The numbers that the report prints, as a nested dict for `report.save_numbers`."""
     best = history.loc[history["validation_loss"].idxmin()]
-    numbers = {
+    return {
         "dataset": dataset_folder(dataset).name,
         "patients": len(patients),
         "slices": len(slices),
         "training": {"epochs": len(history), "best_epoch": int(best["epoch"])},
         "settings": dataclasses.asdict(settings),
+        **part_numbers(slices, patients),
     }
-    return numbers | part_numbers(slices, patients)
 
 
 def part_numbers(slices: pd.DataFrame, patients: pd.DataFrame) -> dict[str, Any]:
     """Scores of each part (train, validation, test) from both tables, as a nested dict."""
     numbers = {}
     for part, group in patients.groupby("split"):
-        of_part = slices[slices["split"] == part]
+        of_part, dsc_3d = slices[slices["split"] == part], group["dsc_3d"]
         numbers[part] = {
             "patients": len(group),
             "slices": len(of_part),
-            "lung_free_slices": int(group["lung_free_slices"].sum()),
-            "false_positive_slices": int(group["false_positive_slices"].sum()),
-            "lung_free_false_positive_px": int(group["lung_free_false_positive_px"].sum()),
-            "accuracy": float(of_part["accuracy"].mean()),
-            "dsc_1310": float(of_part["dsc_1310"].mean()),
-            "dsc_20": float(of_part["dsc_20"].mean()),
+            **{count: int(group[count].sum()) for count in COUNTS},
+            **{score: float(of_part[score].mean()) for score in ("accuracy", "dsc_1310", "dsc_20")},
             # over all slices with lung of all patients of this part
             "dsc_lung_slices": float(of_part.loc[of_part["lung_px"] > 0, "dsc"].mean()),
             "worst_lung_slice": float(group["worst_lung_slice"].min()),
-            "dsc_3d": {
-                "mean": float(group["dsc_3d"].mean()),
-                "least": float(group["dsc_3d"].min()),
-                "most": float(group["dsc_3d"].max()),
-            },
+            "dsc_3d": {"mean": dsc_3d.mean(), "least": dsc_3d.min(), "most": dsc_3d.max()},
         }
     return numbers
