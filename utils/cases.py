@@ -57,17 +57,8 @@ def load_cases(dataset: Path | str, cases: Sequence[str] | None = None) -> dict[
             f"which holds {', '.join(names)}."
         )
     source, cache = dataset_folder(dataset), derived_folder(dataset) / "volumes"
-    volumes, problems = {}, []
-    for name in tqdm(names if cases is None else cases, desc="Loading cases", unit="case"):
-        try:
-            volumes[name] = _load_case(source, name, cache)
-        except InputError as problem:
-            problems.append(str(problem))
-    if len(problems) > 1:
-        raise InputError(f"{len(problems)} cases cannot be loaded.\n" + "\n".join(problems))
-    if problems:
-        raise InputError(problems[0])
-    return volumes
+    chosen = names if cases is None else cases
+    return _each(chosen, lambda name: _load_case(source, name, cache), "Loading cases")
 
 
 def load_masks(dataset: Path | str) -> dict[str, np.ndarray]:
@@ -82,15 +73,23 @@ def load_masks(dataset: Path | str) -> dict[str, np.ndarray]:
             f"{dataset}: no masks found; expected files such as Segmentations/Case_000_seg.npz, "
             "each with an array `masks`."
         )
-    masks, problems = {}, []
-    for file in tqdm(files, desc="masks", unit="case"):
+    by_case = {file.name.removesuffix("_seg.npz"): file for file in files}
+    return _each(by_case, lambda name: load_mask(by_case[name]), "masks")
+
+
+def _each(names, read, what):
+    """Name -> read(name); one InputError lists all that cannot be read. what : beside the bar."""
+    results, problems = {}, []
+    for name in tqdm(names, desc=what, unit="case"):
         try:
-            masks[file.name.removesuffix("_seg.npz")] = load_mask(file)
-        except InputError as error:
-            problems.append(str(error))
+            results[name] = read(name)
+        except InputError as problem:
+            problems.append(str(problem))
+    if len(problems) > 1:
+        raise InputError(f"{len(problems)} cases cannot be loaded.\n" + "\n".join(problems))
     if problems:
-        raise InputError(" ".join(problems))
-    return masks
+        raise InputError(problems[0])
+    return results
 
 
 def create_paired_data(volumes: dict[str, Volume], masks: dict[str, np.ndarray]) -> Pairs:
