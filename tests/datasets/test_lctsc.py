@@ -9,9 +9,8 @@ from lctsc_archive import EXPECTED, Archive, box
 from rtstruct_factory import write_rtstruct
 
 from utils.cases import create_paired_data, load_cases, load_masks
-from utils.datasets.lctsc import index as lctsc_index
-from utils.datasets.lctsc import making as lctsc
-from utils.datasets.lctsc.__main__ import main
+from utils.datasets import lctsc
+from utils.datasets.lctsc import main
 from utils.errors import InputError
 
 ORDER = ["LCTSC-Train-S1-001", "LCTSC-Train-S2-001", "LCTSC-Train-S1-002", "LCTSC-Test-S1-101"]
@@ -20,7 +19,7 @@ ORDER = ["LCTSC-Train-S1-001", "LCTSC-Train-S2-001", "LCTSC-Train-S1-002", "LCTS
 @pytest.fixture
 def archive(tmp_path, monkeypatch):
     prepared = Archive(tmp_path / "archive")
-    monkeypatch.setattr(lctsc_index, "_index", prepared.index)
+    monkeypatch.setattr(lctsc, "_index", prepared.index)
     monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path / "workspace"))
     return prepared
 
@@ -147,7 +146,7 @@ def test_without_a_network_it_is_one_sentence(archive, monkeypatch, capsys, fetc
 
 
 def test_the_command_fetches_or_says_what_is_wrong(archive, monkeypatch, capsys):
-    monkeypatch.setattr(lctsc.make_dataset, "__defaults__", ("12", None, archive.fetch))
+    monkeypatch.setattr(lctsc.make_dataset, "__defaults__", ("12", archive.fetch))
     assert main(["--patients", "1"]) == 0
     assert "1 patients, 1 to make ready" in capsys.readouterr().out
     assert main(["--patients", "99"]) == 1

@@ -1,22 +1,97 @@
-"""Patients of the Lung CT Segmentation Challenge, fetched and made ready.
+"""The public collection of the 2017 Lung CT Segmentation Challenge, fetched and made a data set.
 
-Which there are `index.py` knows without a network; only `fetch_series` needs one.
+python -m utils.datasets.lctsc --patients 12         a coursework's size, about 1 GB
+python -m utils.datasets.lctsc --patients all        the whole collection, 60 patients, 5.2 GB
+python -m utils.datasets.lctsc --patients LCTSC-Train-S1-001,LCTSC-Test-S2-101
+
+Which patients there are is known from the index that comes with idc-index; only `fetch_series`
+needs a network.
 """
 
+import argparse
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm.auto import tqdm
 
-from utils.datasets.lctsc.index import choose_patients, list_patients
 from utils.dicom import read_series
-from utils.errors import InputError
+from utils.errors import InputError, command
 from utils.masks import roi_masks, roi_names, save_mask, united
 from utils.workspace import shown, workspace, written_whole
 
 # whose data this is and under which licence: printed, and written beside the data
-SOURCE = Path(__file__).with_name("source.txt").read_text(encoding="utf-8")
+SOURCE = Path(__file__).with_name("lctsc.txt").read_text(encoding="utf-8")
+
+
+class Series(NamedTuple):
+    """What the archive holds of a series, and so what must have arrived."""
+
+    uid: str
+    files: int
+    megabytes: float  # 10^6 bytes
+
+
+class Patient(NamedTuple):
+    """One patient of the collection under the name of its case."""
+
+    case: str
+    name: str
+    ct: Series
+    contours: Series  # the RTSTRUCT
+
+
+def list_patients():
+    """All patients of the collection, in the order in which they become cases. No network.
+
+    Number by number through the three institutions, training patients first: any first few
+    hold every institution alike, and a patient is the same case however many are fetched.
+    """
+    series = {}
+    for row in _index().itertuples():
+        entry = Series(row.SeriesInstanceUID, int(row.instanceCount), float(row.series_size_MB))
+        series.setdefault(row.PatientID, {}).setdefault(row.Modality, []).append(entry)
+    order = sorted(series, key=lambda name: ("Train" not in name, name.split("-")[3], name))
+    patients = []
+    for number, name in enumerate(order):
+        ct, contours = series[name].get("CT", []), series[name].get("RTSTRUCT", [])
+        if len(ct) != 1 or len(contours) != 1:
+            raise InputError(
+                f"The index lists {len(ct)} CT series and {len(contours)} RTSTRUCTs of {name}, "
+                "expected one of each. Install the version of idc-index in requirements.txt."
+            )
+        patients.append(Patient(f"Case_{number:03d}", name, ct[0], contours[0]))
+    return patients
+
+
+def _index():
+    """The index's rows of this collection: a table with one row a series."""
+    import idc_index_data  # 1 s, and only who fetches needs it
+    import pandas as pd
+
+    columns = ["PatientID", "Modality", "SeriesInstanceUID", "instanceCount", "series_size_MB"]
+    file, ours = idc_index_data.IDC_INDEX_PARQUET_FILEPATH, ("collection_id", "==", "lctsc")
+    return pd.read_parquet(file, columns=columns, filters=[ours])
+
+
+def choose_patients(patients, wanted):
+    """Patients for `wanted`: "all", a number (the first so many), or names joined by commas."""
+    wanted = str(wanted).strip()
+    if wanted == "all":
+        return list(patients)
+    if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= len(patients):
+        return list(patients[: int(wanted)])
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    by_name = {patient.name: patient for patient in patients}
+    unknown = [name for name in names if name not in by_name]
+    if unknown or not names:
+        raise InputError(
+            f"{', '.join(unknown) or 'Nothing'} is no patient of LCTSC; expected a number from 1 "
+            f"to {len(patients)}, `all`, or names such as {patients[0].name} joined by commas."
+        )
+    return [by_name[name] for name in dict.fromkeys(names)]
 
 
 def fetch_series(uids, folder):
@@ -144,3 +219,17 @@ def _convert(patient, images, contours, mask_file):
     lungs = united(masks, roi_names(rtstruct))
     save_mask(mask_file, lungs)
     return [*volume.notes, *notes]
+
+
+@command
+def main(arguments=None):
+    """Fetch the public LCTSC collection; 1 if it cannot be done."""
+    parser = argparse.ArgumentParser(description="Fetch the public LCTSC collection.")
+    parser.add_argument(
+        "--patients", default="12", help="a number, `all`, or patients' names joined by commas"
+    )
+    make_dataset(parser.parse_args(arguments).patients)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
