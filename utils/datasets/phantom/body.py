@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from utils.datasets.phantom import skeleton
 from utils.datasets.phantom.canvas import (
     SHAPES,
     Noise,
@@ -21,15 +22,6 @@ from utils.datasets.phantom.canvas import (
 )
 from utils.datasets.phantom.organs import paint_organs
 from utils.datasets.phantom.patients import Patient
-from utils.datasets.phantom.skeleton import (
-    CAGE_BACK,
-    CAGE_FRONT,
-    CAGE_WIDTH,
-    cage,
-    paint_ribs,
-    paint_shoulders,
-    paint_spine,
-)
 
 # muscle under the fat
 BODY_WIDTH, BODY_FRONT, BODY_BACK = map(curve, ("body width", "body front", "body back"))
@@ -67,17 +59,17 @@ class Body:
         x, y = self.x[rows] + 2.2 * n["bend_x"], self.y[rows] + 2.2 * n["bend_y"]
         s = Section(x, y, z, self.pixel, n, hu[rows])
         skin, flesh = outline(s, p)
-        ribcage = cage(s)
+        ribcage = skeleton.cage(s)
         paint_wall(s, p, skin, flesh, ribcage)
-        paint_shoulders(s)
+        skeleton.paint_shoulders(s)
         ribcage = ribcage + 0.8 * n["coarse"]
         if z < 112:
-            paint_ribs(s, p, flesh, ribcage)
-        half = max(CAGE_WIDTH(z), 50)
-        window = s.window(-half, half, min(CAGE_FRONT(z), -45), CAGE_BACK(z))
+            skeleton.paint_ribs(s, p, flesh, ribcage)
+        half = max(skeleton.CAGE_WIDTH(z), 50)
+        window = s.window(-half, half, min(skeleton.CAGE_FRONT(z), -45), skeleton.CAGE_BACK(z))
         lung = np.zeros_like(hu)
         lung[rows][window] = paint_organs(s.at(window), self, ribcage[window])
-        paint_spine(s, p)
+        skeleton.paint_spine(s, p)
         return hu, lung
 
 

@@ -75,10 +75,7 @@ class Section:
     def window(self, x0, x1, y0, y1):
         """Rows and columns that can hold the box, or None if the plane misses it."""
         rows, columns = self.x.shape
-        window = (
-            _reach(self.y[:, columns // 2], y0, y1),
-            _reach(self.x[rows // 2], x0, x1),
-        )
+        window = _reach(self.y[:, columns // 2], y0, y1), _reach(self.x[rows // 2], x0, x1)
         return None if None in window else window
 
     def ellipsoid(self, centre, radii, value, wobble=0.0, cut=None):

@@ -22,7 +22,7 @@ from scipy import ndimage
 from tqdm.auto import tqdm
 
 from utils.datasets.phantom.body import Body
-from utils.datasets.phantom.patients import PATIENTS, Patient
+from utils.datasets.phantom.patients import PATIENTS
 from utils.datasets.phantom.scanner import add_nodules, add_vessels, scan
 from utils.datasets.phantom.slices import PADDING, ct_slice
 from utils.errors import InputError
@@ -44,7 +44,7 @@ def make_patient(patient):
     p, rng = patient, np.random.default_rng([patient.number, SEED])
     hu, lung, mask = _sections(p, rng)
     spacing = np.array((p.spacing, p.pixel, p.pixel))
-    add_vessels(hu, lung, mask, p, spacing, hila(p, spacing), rng)
+    add_vessels(hu, lung, mask, p, spacing, rng)
     add_nodules(hu, mask, spacing, p.nodules, rng)
     sharp = p.kernel == "LUNG"
     noise = 11 * (150 / p.dose) ** 0.5 * (1.5 if sharp else 1)
@@ -88,14 +88,6 @@ def _sections(patient, rng):
         hu[number] += face[0]
         lung[number] += face[1]
     return hu, lung, mask
-
-
-def hila(patient: Patient, spacing: np.ndarray) -> list[np.ndarray]:
-    """Voxels (fractional) where the vessels of the right and the left lung come in."""
-    middle = (patient.matrix - 1) / 2
-    carina = np.array((-patient.bottom * patient.scale[2], *patient.shift[::-1]))
-    places = (carina + np.array((-10, 8, x)) * patient.scale[::-1] for x in (-40, 40))
-    return [place / spacing + (0, middle, middle) for place in places]
 
 
 def outside_disc(matrix):

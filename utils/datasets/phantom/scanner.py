@@ -61,25 +61,12 @@ def splat(start, end, radius, shape, spacing, rng):
     return np.minimum(filled, 1).reshape(shape).astype(np.float32)
 
 
-def pulmonary_vessels(mask, spacing, hila, thinnest, rng):
-    """Share of each voxel that vessels fill: float32 like `mask`.
-
-    hila : for the right and the left side the voxel where its vessels enter. Two trees grow
-    from each, for arteries and veins, towards random places in that side's lung.
-    """
-    inside, trees = np.argwhere(mask) * spacing, []
-    middle = (hila[0][2] + hila[1][2]) / 2 * spacing[2]
-    for side, hilum in zip((-1, 1), hila, strict=True):
-        lung = inside[(inside[:, 2] - middle) * side > 0]
-        if len(lung) < 200:
-            continue
-        for lower in (0, 22):
-            root = hilum * spacing - (lower, 0, 0)
-            targets = lung[rng.integers(len(lung), size=min(520, len(lung) // 40))]
-            targets = targets + rng.uniform(-0.5, 0.5, targets.shape) * spacing
-            trees.append(grow_tree(root, targets, thinnest))
-    start, end, radius = (np.concatenate(parts) for parts in zip(*trees, strict=True))
-    return splat(start, end, radius, mask.shape, spacing, rng)
+def hila(patient, spacing):
+    """Voxels (fractional) where the vessels of the right and the left lung come in."""
+    middle = (patient.matrix - 1) / 2
+    carina = np.array((-patient.bottom * patient.scale[2], *patient.shift[::-1]))
+    places = (carina + np.array((-10, 8, x)) * patient.scale[::-1] for x in (-40, 40))
+    return [place / spacing + (0, middle, middle) for place in places]
 
 
 def add_vessels(
@@ -88,15 +75,27 @@ def add_vessels(
     within: np.ndarray,
     patient: Patient,
     spacing: np.ndarray,
-    hila: list[np.ndarray],
     rng: np.random.Generator,
 ) -> None:
     """Grow a patient's vessels in the lungs and put them into HU, in place.
 
     hu, lung : float32, HU and cover of lung; within : bool or 0/1, where vessels may end, all
-    [slices, rows, cols]. hila : of `making.hila`.
+    [slices, rows, cols]. spacing : mm. Two trees grow from each hilum, for arteries and veins,
+    towards random places in that side's lung.
     """
-    vessels = pulmonary_vessels(within, spacing, hila, 0.6 * patient.scale[0], rng)
+    inside, trees, (right, left) = np.argwhere(within) * spacing, [], hila(patient, spacing)
+    middle = (right[2] + left[2]) / 2 * spacing[2]
+    for side, hilum in ((-1, right), (1, left)):
+        near = inside[(inside[:, 2] - middle) * side > 0]
+        if len(near) < 200:
+            continue
+        for lower in (0, 22):
+            root = hilum * spacing - (lower, 0, 0)
+            targets = near[rng.integers(len(near), size=min(520, len(near) // 40))]
+            targets = targets + rng.uniform(-0.5, 0.5, targets.shape) * spacing
+            trees.append(grow_tree(root, targets, 0.6 * patient.scale[0]))
+    start, end, radius = (np.concatenate(parts) for parts in zip(*trees, strict=True))
+    vessels = splat(start, end, radius, within.shape, spacing, rng)
     hu += lung * vessels * (45 + patient.contrast - hu)
 
 

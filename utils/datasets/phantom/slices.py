@@ -1,6 +1,8 @@
 """The DICOM side of the synthetic CT: one CT Image Storage object a slice (PS3.3 A.3)."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -9,6 +11,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from utils.datasets.phantom.patients import Patient
 
 PADDING = -2000  # stored outside a reconstructed disc
+# what all slices of all patients share: keyword -> value
+HEADER = json.loads(Path(__file__).with_name("header.json").read_text())
 
 
 def ct_slice(patient: Patient, stored: np.ndarray, number: int, seed: int | str) -> FileDataset:
@@ -27,44 +31,35 @@ def ct_slice(patient: Patient, stored: np.ndarray, number: int, seed: int | str)
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, instance
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    for keyword, value in HEADER.items():
+        setattr(ds, keyword, value)
     _describe_patient_and_scanner(ds, p)
     ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, instance
     ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = study, series, frame
-    ds.StudyID, ds.SeriesNumber, ds.AcquisitionNumber = "1", 2, 1
     ds.InstanceNumber = len(stored) - number  # from the head down, as scanners often count
     _place(ds, p, number)
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.Rows, ds.Columns = stored.shape[1:]
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 16, 16, 15
     ds.PixelRepresentation = int(p.signed)
     if p.padded:
         ds.PixelPaddingValue = PADDING
-    ds.WindowCenter, ds.WindowWidth = 40, 400
-    ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = p.intercept, 1, "HU"
+    ds.RescaleIntercept = p.intercept
     ds.PixelData = stored[number].tobytes()
     return ds
 
 
 def _describe_patient_and_scanner(ds, p):
-    """Who was scanned, when, where and how: all invented."""
-    ds.SpecificCharacterSet = "ISO_IR 100"
-    ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-    ds.Modality, ds.BodyPartExamined = "CT", "CHEST"
+    """Who was scanned, when and how: all invented."""
     ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = f"20240{1 + p.number % 9}{11 + p.number}"
     ds.StudyTime = f"{8 + p.number % 9:02d}3000"
     ds.AccessionNumber = f"SYN{p.number:05d}"
-    ds.Manufacturer = "Synthetic phantom (no real patient)"
-    ds.ManufacturerModelName = "utils.phantom"
-    ds.InstitutionName, ds.ReferringPhysicianName = "Imaginary Hospital", "Doe^Imaginary"
-    ds.StudyDescription, ds.SeriesDescription = "Synthetic chest CT", f"Chest {p.spacing:g} mm"
+    ds.SeriesDescription = f"Chest {p.spacing:g} mm"
     ds.PatientName = {"F": "Mustermann^Erika", "M": "Mustermann^Max"}[p.sex]
     ds.PatientID = f"X{70400 + 37 * p.number}"
     ds.PatientBirthDate = f"{2023 - p.age}0{1 + p.number % 9}15"
     ds.PatientSex, ds.PatientAge = p.sex, f"{p.age:03d}Y"
     ds.PatientSize = p.height
     ds.PatientWeight = round(72 * math.prod(p.scale) + 1.3 * p.fat)
-    ds.PatientPosition, ds.KVP, ds.XRayTubeCurrent = "HFS", 120, p.dose
-    ds.SliceThickness, ds.ConvolutionKernel = p.spacing, p.kernel
+    ds.XRayTubeCurrent, ds.SliceThickness, ds.ConvolutionKernel = p.dose, p.spacing, p.kernel
 
 
 def _place(ds, p, number):
@@ -72,6 +67,4 @@ def _place(ds, p, number):
     corner = -(p.matrix - 1) / 2 * p.pixel
     z = round(-640.5 + 11 * p.number + number * p.spacing, 4)
     ds.ImagePositionPatient = [round(corner, 4), round(corner - 160 - p.couch, 4), z]
-    ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    ds.PositionReferenceIndicator, ds.SliceLocation = "SN", z
-    ds.PixelSpacing = [p.pixel, p.pixel]
+    ds.SliceLocation, ds.PixelSpacing = z, [p.pixel, p.pixel]

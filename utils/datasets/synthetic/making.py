@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 
 from utils.anatomy import body_in_air
 from utils.cases import load_cases, load_masks
-from utils.datasets.phantom import PATIENTS, Body, add_vessels, hila
+from utils.datasets.phantom import PATIENTS, Body, add_vessels
 from utils.datasets.synthetic import tomography, xray
 from utils.errors import InputError
 from utils.workspace import folder_written_whole, shown, workspace, write_json
@@ -88,7 +88,7 @@ def standing_patient(patient, rng):
     body, spacing = Body(thin, rng), np.array((step, pixel, pixel))
     heights = thin.bottom + np.arange(count) * step / thin.scale[2]
     hu, lung = (np.stack(part) for part in zip(*map(body.section, heights.tolist()), strict=True))
-    add_vessels(hu, lung, lung > 0.5, thin, spacing, hila(thin, spacing), rng)
+    add_vessels(hu, lung, lung > 0.5, thin, spacing, rng)
     return hu, lung > 0.5, spacing
 
 
