@@ -2,7 +2,6 @@
 
 import base64
 import html
-import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -80,23 +79,17 @@ def animation(
     file has at most 3 MB. Other arguments as in `viewer.slice_viewer`.
     """
     view = checked_view(volume, mask, prediction, **look)
-    kind = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}.get(Path(path).suffix.lower())
-    if kind is None:
+    if Path(path).suffix.lower() not in (".gif", ".webp", ".png"):
         raise InputError(f"{path} ends in none of .gif, .webp and .png; choose one of them.")
     size = view.case.hu.shape[PLANES[view.plane]["axis"]]
     indices = np.unique(np.linspace(0, size - 1, frames // 2 + 1).round().astype(int)).tolist()
     views = [view.at(index) for index in indices + indices[-2:0:-1]]
-    for longest in (448, 384, 320, 256, 192, 128):
-        content = _moving([labelled(one, longest) for one in views], kind)
-        if len(content) <= ANIMATION_BYTES:
-            with written_whole(path) as temporary:
-                temporary.write_bytes(content)
-            return Path(path)
-    raise InputError(f"{frames} frames do not fit into {ANIMATION_BYTES / 1e6:.0f} MB; take fewer.")
-
-
-def _moving(pictures, kind):
-    """Pillow images as one moving picture of a kind: bytes."""
-    content = io.BytesIO()
-    pictures[0].save(content, kind, save_all=True, append_images=pictures[1:], duration=120, loop=0)
-    return content.getvalue()
+    with written_whole(path) as temporary:
+        for longest in (448, 384, 320, 256, 192, 128):
+            first, *rest = (labelled(one, longest) for one in views)
+            first.save(temporary, save_all=True, append_images=rest, duration=120, loop=0)
+            if temporary.stat().st_size <= ANIMATION_BYTES:
+                return Path(path)
+        raise InputError(
+            f"{frames} frames do not fit into {ANIMATION_BYTES / 1e6:.0f} MB; take fewer."
+        )

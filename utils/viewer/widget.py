@@ -18,15 +18,7 @@ from traitlets import Bool, Dict, Enum, Float, Int, TraitError, validate
 from utils.dicom import Volume
 from utils.viewer import packing
 from utils.viewer.case import PLANES
-from utils.viewer.drawing import (
-    OVERLAYS,
-    STATE,
-    WINDOWS,
-    View,
-    checked_view,
-    compose,
-    labelled,
-)
+from utils.viewer.drawing import OVERLAYS, STATE, WINDOWS, View, checked_view, compose, labelled
 from utils.viewer.page import SCRIPT, STYLE
 
 
