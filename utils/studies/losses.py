@@ -16,17 +16,10 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from utils import training
+from utils import evaluation, training
 from utils.cases import Pair, Pairs
 from utils.dataset import SliceDataset, Split
 from utils.errors import InputError
-from utils.evaluation import (
-    bootstrap_interval,
-    interval_text,
-    paired_gain,
-    patient_metrics,
-    slice_metrics,
-)
 from utils.inference import segment
 from utils.settings import Settings
 from utils.studies.plan import SMALL
@@ -133,10 +126,10 @@ def scores_of(name: str, seed: int, masks: dict[str, np.ndarray], pairs: Pairs) 
     masks : case -> uint8 mask; pairs : of `cases.create_paired_data`.
     """
     slices = [
-        slice_metrics(mask, pairs[case].mask).assign(case=case, split="validation")
+        evaluation.slice_metrics(mask, pairs[case].mask).assign(case=case, split="validation")
         for case, mask in masks.items()
     ]
-    return patient_metrics(pd.concat(slices)).assign(loss=name, seed=seed)
+    return evaluation.patient_metrics(pd.concat(slices)).assign(loss=name, seed=seed)
 
 
 def epoch_scores(history):
@@ -174,7 +167,7 @@ def study_table(results: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     runs = results.groupby(["loss", "seed"])[list(SCORES)].mean()
     return pd.DataFrame(
         {
-            score: {name: bootstrap_interval(runs.loc[name, score]) for name in order}
+            score: {name: evaluation.bootstrap_interval(runs.loc[name, score]) for name in order}
             for score in SCORES
         }
     )
@@ -189,13 +182,13 @@ def study_gain(
     are compared in pairs.
     """
     runs = results.groupby(["loss", "seed"])[score].mean()
-    return paired_gain(runs.loc[before], runs.loc[after])
+    return evaluation.paired_gain(runs.loc[before], runs.loc[after])
 
 
 def table_as_text(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     """The table with cells such as "0.961 (0.958 to 0.964)"; counts with their own digits."""
     return table.apply(
-        lambda scores: scores.map(interval_text, digits=COUNTS.get(scores.name, digits))
+        lambda scores: scores.map(evaluation.interval_text, digits=COUNTS.get(scores.name, digits))
     )
 
 

@@ -4,13 +4,7 @@ from utils.settings import Settings
 
 # A network that learns in seconds; only comparisons within the study mean anything
 SMALL = Settings(
-    image_size=48,
-    width=8,
-    levels=4,
-    batch_size=8,
-    epochs=5,
-    learning_rate=0.01,
-    dsc_threshold=0.0,
+    image_size=48, width=8, levels=4, batch_size=8, epochs=5, learning_rate=0.01, dsc_threshold=0.0
 )
 MOVED = {"flip_columns": True, "rotate": 8.0, "shift": 0.08, "zoom": 0.15}
 SUMS = {"loss": "combined_sum"}  # Dice of the first report; the second has squares

@@ -14,6 +14,7 @@ TOLD = {
     "dsc_lung_slices": ("DSC of lung slices", 4),
     "lung_free_false_positive_px": ("false positive px", 0),
     "lungs_iou": ("IoU of lungs in X-rays", 4),  # benchmarks/modalities.py alone
+    "epoch_dsc": ("DSC", 4),  # of the epoch that is kept
 }
 WISHES = json.loads(Path(__file__).with_name("wishes.json").read_text())
 # (reports, wish, before, after): two configurations of the loss study, or two peers
@@ -33,8 +34,9 @@ def wish_table(results: pd.DataFrame, dataset: Path | str) -> pd.DataFrame:
     in benchmarks/results; dataset : whose exported numbers are read. What another notebook exports
     and has not yet is named as missing.
     """
-    rows = [(*row[:2], "05", _studied(results, *row[2:])) for row in STUDIED]
-    rows += [(*row[:2], "03, 05", _text(kept_gain(results, *row[2:]), "DSC", 4)) for row in KEPT]
+    gains = wish_numbers(results)
+    rows = [(reports, wish, "05", _told(gains.get(wish, {}))) for reports, wish, *_ in STUDIED]
+    rows += [(reports, wish, "03, 05", _told(gains[wish])) for reports, wish, *_ in KEPT]
     for reports, wish, name, *numbers in EXPORTED:
         source = SOURCES[name]
         rows.append((reports, wish, source["notebook"], _exported(dataset, source, numbers)))
@@ -42,10 +44,17 @@ def wish_table(results: pd.DataFrame, dataset: Path | str) -> pd.DataFrame:
 
 
 def wish_numbers(results: pd.DataFrame) -> dict[str, Any]:
-    """The gains of the loss study as numbers: wish -> score -> mean, low, high; to be exported."""
+    """The gains of the loss study as numbers: wish -> score -> mean, low, high; to be exported.
+
+    A wish whose runs are missing is left out; scores are those of TOLD that its runs have.
+    """
     numbers = {}
+    known = set(results["loss"])
     for _, wish, before, after in STUDIED:
-        if gains := _gains(results, before, after):
+        if {before, after} <= known:
+            taken = results[results["loss"] == after].dropna(axis="columns", how="all").columns
+            scores = [score for score in TOLD if score in taken]
+            gains = {score: study_gain(results, before, after, score) for score in scores}
             numbers[wish] = {score: interval_numbers(gain) for score, gain in gains.items()}
     for _, wish, before, after in KEPT:
         numbers[wish] = {"epoch_dsc": interval_numbers(kept_gain(results, before, after))}
@@ -63,24 +72,14 @@ def kept_gain(results, before, after):
     return paired_gain(seeds[before], seeds[after])
 
 
-def _studied(results, before, after):
-    """Gains in all scores that were taken, as one text."""
-    gains = _gains(results, before, after)
-    told = "; ".join(_text(gain, *TOLD[score]) for score, gain in gains.items())
-    return told or "not in benchmarks/results: run its benchmark first"
-
-
-def _gains(results, before, after):
-    """Score -> mean gain and its interval, of those of TOLD that these runs have, if there are."""
-    if not {before, after} <= set(results["loss"]):
-        return {}
-    taken = results.loc[results["loss"] == after].dropna(axis="columns", how="all").columns
-    return {score: study_gain(results, before, after, score) for score in TOLD if score in taken}
+def _told(gains):
+    """Gains in all scores that were taken: "DSC +0.012 (+0.003 to +0.020); false positive px …"."""
+    texts = [_text(gain.values(), *TOLD[score]) for score, gain in gains.items()]
+    return "; ".join(texts) or "not in benchmarks/results: run its benchmark first"
 
 
 def _text(interval, title, digits):
-    """ "DSC +0.012 (+0.003 to +0.020)" """
-    return f"{title} {interval_text(interval, digits, sign='+')}"
+    return f"{title} {interval_text(tuple(interval), digits, sign='+')}"
 
 
 def _exported(dataset, source, names):
