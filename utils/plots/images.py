@@ -44,17 +44,16 @@ def grey_values(dataset: Any, names: Sequence[str]) -> Figure:
     bins = np.linspace(0, 1, 65)
     styles = zip(names, ("validation", *OF_CLASS), STYLES, strict=False)
     for number, (name, colour, style) in enumerate(styles):
-        values = dataset.images[dataset.truth == number].numpy()
-        share, _ = np.histogram(values, bins)
-        share = 100 * share / dataset.truth.numel()
+        inside = dataset.truth == number
+        share, _ = np.histogram(dataset.images[inside].numpy(), bins)
+        share = 100 * share / inside.numel()
         axes[0, 0].plot(bins[:-1], share, style, color=COLOURS[colour], label=name)
+        whole = 100 * inside.float().mean().item()
+        axes[0, 1].barh(name, whole, color=COLOURS[colour])
+        axes[0, 1].text(whole + 1, number, f"{whole:.1f} %", va="center")
     axes[0, 0].set(xlabel="grey value, 0 to 1", ylabel="pixels / %", yscale="log")
     above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3, "fontsize": 7}
     axes[0, 0].legend(**above, handlelength=1.5, handletextpad=0.5, columnspacing=1)
-    for number, (name, colour) in enumerate(zip(names, ("validation", *OF_CLASS), strict=False)):
-        share = 100 * (dataset.truth == number).float().mean().item()
-        axes[0, 1].barh(name, share, color=COLOURS[colour])
-        axes[0, 1].text(share + 1, number, f"{share:.1f} %", va="center")
     axes[0, 1].set(xlabel="pixels / %", xlim=(0, 110))
     return figure
 
