@@ -37,8 +37,14 @@ CHECKED_BY = {
     "make run DATASET=path/to/folder": (
         "tests/project/test_readme.py::test_make_run_refuses_with_a_sentence"
     ),
-    "make run DATASET=path/to/folder PRESET=vrikkis2024": (
+    'make run DATASET=path/to/folder SET="epochs=10 beta=1" SPLIT=first8': (
+        "tests/project/test_readme.py::test_settings_and_split_reach_the_run"
+    ),
+    "make run DATASET=lctsc PRESET=vrikkis2024": (
         "tests/project/test_readme.py::test_dataset_and_preset_reach_the_notebooks"
+    ),
+    'make run DATASET=lctsc PRESET=purvis2024 SET="beta=1"': (
+        "tests/test_settings.py::test_the_reports_presets_are_true_to_them"
     ),
     "make data": ("tests/datasets/test_lctsc.py::test_the_command_fetches_or_says_what_is_wrong"),
     "make app": (
