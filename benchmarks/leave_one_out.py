@@ -4,8 +4,8 @@
 
 FOLDER is a data set of real patients (Images/, Segmentations/). Every fold is trained as the
 shipped weights are (weights/make.py). A fold that was killed goes on where it was; a finished one
-is kept. Each patient is also scored in narrower and wider fields of view. Results go to
-benchmarks/results/leave_one_out.csv, runs to build/.
+is kept. Each patient is also scored in narrower and wider fields of view, and with disease laid in.
+Results go to benchmarks/results/leave_one_out.csv, runs to build/.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import pandas as pd
 
 from utils.anatomy import body_midline, bounding_box, postprocess, split_lungs
 from utils.cases import create_paired_data, load_cases, load_masks
+from utils.datasets import DISEASES
 from utils.evaluation import lung_table, patient_metrics, slice_metrics, with_interval
 from utils.inference import segment
 from utils.overlap import dice
@@ -26,6 +27,7 @@ from weights.make import train_on
 RESULTS = REPOSITORY / "benchmarks" / "results" / "leave_one_out.csv"
 RUNS = REPOSITORY / "build" / "leave_one_out"
 FIELDS = (780, 420, 340, 300, 260)  # mm; of LCTSC 500 as scanned
+SEVERITY = 0.5  # of each disease laid in, from 0 to 1
 SCORES = {
     "dsc_3d": "3-D DSC",
     "dsc_lung_slices": "DSC of lung slices",
@@ -36,6 +38,7 @@ SCORES = {
     "surface_dice": "surface Dice at 2 mm",
     "false_positives_per_missed": "false-positive voxels for each one missed",
     **{f"field_{field}": f"3-D DSC in a field of {field} mm" for field in FIELDS},
+    **{f"with {disease}": f"3-D DSC with {disease}" for disease in DISEASES},
 }
 
 
@@ -45,6 +48,22 @@ def in_field(array, middle, side, around):
     wide = np.pad(array, ((0, 0), (pad, pad), (pad, pad)), constant_values=around)
     part = (slice(at - side // 2 + pad, at - side // 2 + pad + side) for at in middle)
     return np.ascontiguousarray(wide[(slice(None), *part)])
+
+
+def score_3d(model, settings, hu, truth, spacing):
+    """3-D DSC of what a model finds, post-processed."""
+    found = postprocess(segment(model, hu, settings, spacing), hu, spacing)
+    return float(dice(np.count_nonzero(found & truth), found.sum(), np.count_nonzero(truth)))
+
+
+def disease_scores(model, settings, volume, truth):
+    """3-D DSC with each of DISEASES laid in at SEVERITY, held against the truth it leaves."""
+    scores = {}
+    for disease, laid_in in DISEASES.items():
+        rng = np.random.default_rng(settings.seed)
+        hu, ill = laid_in(volume.hu, truth, volume.spacing, SEVERITY, rng)
+        scores[f"with {disease}"] = score_3d(model, settings, hu, ill, volume.spacing)
+    return scores
 
 
 def field_scores(model, settings, volume, truth):
@@ -57,9 +76,7 @@ def field_scores(model, settings, volume, truth):
             in_field(array, middle, side, around)
             for array, around in ((volume.hu, -1000), (truth, 0))
         )
-        found = segment(model, hu, settings, volume.spacing)
-        found = postprocess(found, hu, volume.spacing)
-        scores[f"field_{field}"] = float(dice((found & seen).sum(), found.sum(), seen.sum()))
+        scores[f"field_{field}"] = score_3d(model, settings, hu, seen, volume.spacing)
     return scores
 
 
@@ -81,7 +98,8 @@ def score(model, settings, volume, truth, name):
         lung = scores.pop("lung")
         prefix = "" if lung == "both" else f"{lung}_"
         row |= {prefix + key: value for key, value in scores.items()}
-    return row | field_scores(model, settings, volume, truth)
+    others = (volume, truth)
+    return row | field_scores(model, settings, *others) | disease_scores(model, settings, *others)
 
 
 def summary(table):

@@ -153,7 +153,7 @@ def test_lesions_change_lung_alone_and_leave_it_lung():
     # a bulla covers a part, so the commonest value tells the density
     density = values.mode(1).values
     assert ((density - 0.1).abs() > 1e-4).float().mean() == pytest.approx(0.5, abs=0.1)
-    assert density.min() > 0.1 / 2.72 - 1e-4 and density.max() < 0.1 * 2.72 + 1e-4
+    assert density.min() > 0.1 / 2.02 - 1e-4 and density.max() < 0.1 * 2.72 + 1e-4
     bullae = (values < 0.41 * density[:, None]).float().sum(1)
     assert (bullae > 0).float().mean() == pytest.approx(0.5, abs=0.1)
     assert bullae.max() < math.pi * 25**2

@@ -26,12 +26,14 @@ def test_score_of_a_patient_holds_both_lungs_and_each(monkeypatch):
     found[:, :, 44:] = 0  # the left lung is missed
     monkeypatch.setattr(leave_one_out, "segment", lambda *_: found)
     monkeypatch.setattr(leave_one_out, "field_scores", lambda *_: {"field_260": 0.5})
+    monkeypatch.setattr(leave_one_out, "disease_scores", lambda *_: {"with bullae": 0.25})
     row = leave_one_out.score(None, Settings(), volume, truth, "Case_000")
     assert row["case"] == "Case_000" and round(row["dsc_3d"], 3) == 0.667
     assert (row["right_dsc"], row["left_dsc"]) == (1, 0)
     assert row["right_msd"] == 0 and row["left_msd"] > 100 and row["hd95"] > 20
     assert row["false_positive_slices"] == 0 and row["network_dsc_3d"] == row["dsc_3d"]
     assert row["false_positives_per_missed"] == 0 and row["field_260"] == 0.5
+    assert row["with bullae"] == 0.25
 
 
 def test_a_field_is_cut_about_the_lungs_or_laid_in_air(monkeypatch):
@@ -48,6 +50,18 @@ def test_a_field_is_cut_about_the_lungs_or_laid_in_air(monkeypatch):
     volume = Volume(hu, (5.0, 4.0, 4.0), np.eye(4), {})
     scores = leave_one_out.field_scores(None, Settings(), volume, truth)
     assert scores == {"field_780": 1.0, "field_160": 0.0}
+
+
+def test_disease_is_scored_against_the_truth_that_it_leaves(monkeypatch):
+    truth = np.zeros((9, 60, 80), np.uint8)
+    truth[2:7, 10:50, 8:36] = 1
+    volume = Volume(np.where(truth, -850, 40).astype(np.int16), (5.0, 4.0, 4.0), np.eye(4), {})
+    half = {"halved": lambda hu, mask, *_: (hu, np.where(np.arange(80) < 22, mask, 0))}
+    monkeypatch.setattr(leave_one_out, "DISEASES", half)
+    monkeypatch.setattr(leave_one_out, "segment", lambda _, hu, *__: (hu == -850).astype(np.uint8))
+    monkeypatch.setattr(leave_one_out, "postprocess", lambda mask, *_: mask)
+    scores = leave_one_out.disease_scores(None, Settings(), volume, truth)
+    assert scores == {"with halved": 2 * 0.5 / 1.5}
 
 
 def test_summary_gives_means_with_intervals():
