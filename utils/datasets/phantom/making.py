@@ -39,7 +39,7 @@ def make_patient(patient):
 
     Returns int16 HU and uint8 0/1 mask, both [slices, rows, cols], slice 0 at the feet end,
     row 0 in front, column 0 at the patient's right. Outside a reconstructed disc
-    (`Patient.padded`) HU is -1024, as after clipping the padding that the files hold.
+    (`patients.Patient.padded`) HU is -1024, as after clipping the padding that the files hold.
     """
     p, rng = patient, np.random.default_rng([patient.number, SEED])
     hu, lung, mask = _sections(p, rng)
