@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from utils.evaluation.surface import lung_table, surface_metrics, surface_points
+from utils.evaluation.surface import (
+    lung_table,
+    surface_dice_by_area,
+    surface_metrics,
+    surface_points,
+)
 
 
 def box(shape, *bounds):
@@ -109,3 +114,34 @@ def test_right_and_left_are_scored_apart():
     assert table.loc["left", "hd95"] == pytest.approx(np.sqrt(20**2 + 12**2 + 20**2))
     assert table["litres"].to_dict() == pytest.approx({"right": 4e-4, "left": 0, "both": 4e-4})
     assert table.loc["both", "true_litres"] == pytest.approx(8e-4)
+
+
+def ball(radius, spacing, shift):
+    """A ball of a radius in mm, its centre moved by (z, y, x) mm from that of the array."""
+    axes = [np.arange(-45, 45 + step, step) - by for step, by in zip(spacing, shift, strict=True)]
+    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
+    return z**2 + y**2 + x**2 < radius**2
+
+
+@pytest.mark.parametrize(
+    ("spacing", "shift", "error"),
+    [
+        ((1, 1, 1), (0, 0, 3), 0.01),
+        ((1, 1, 1), (4, 0, 0), 0.01),
+        ((2.5, 0.7, 0.7), (0, 2.5, 0), 0.02),
+    ],
+)
+def test_area_of_a_moved_ball_that_is_near(spacing, shift, error):
+    """By hand: moved by s, a point at angle a from the way is |s cos a| away; cos a is uniform."""
+    truth, moved = ball(35, spacing, (0, 0, 0)), ball(35, spacing, shift)
+    near = min(1, 2 / max(shift))
+    assert surface_dice_by_area(moved, truth, spacing) == pytest.approx(near, abs=error)
+    assert surface_dice_by_area(truth, truth, spacing) == 1
+
+
+def test_area_of_a_missed_lung_is_not_near():
+    truth = ball(20, (3, 3, 3), (0, 0, 0))
+    assert surface_dice_by_area(0 * truth, truth, (3, 3, 3)) == 0
+    assert np.isnan(surface_dice_by_area(0 * truth, 0 * truth, (3, 3, 3)))
+    # where a scan ends in the middle of a lung, there too is a surface
+    assert surface_dice_by_area(truth[15:], truth[15:], (3, 3, 3)) == 1

@@ -11,7 +11,7 @@ from utils.evaluation.intervals import (
 from utils.evaluation.labels import (
     binary_scores, dice_of_classes, iou_of_classes, matrices, mean_dice, mean_iou,
 )
-from utils.evaluation.surface import lung_table
+from utils.evaluation.surface import lung_table, surface_dice_by_area
 from utils.evaluation.tables import (
     part_numbers, patient_metrics, ranked_slice, report_numbers, slice_metrics, step_gains,
     write_tables,
@@ -22,6 +22,6 @@ __all__ = [
     "expected_calibration_error", "interval_numbers", "interval_text", "iou_of_classes",
     "lung_table", "matrices", "mean_dice", "mean_iou", "nested_intervals", "paired_gain",
     "part_numbers", "patient_metrics", "ranked_slice", "reliability", "report_numbers",
-    "slice_metrics", "step_gains", "with_interval", "write_tables",
+    "slice_metrics", "step_gains", "surface_dice_by_area", "with_interval", "write_tables",
 ]
 # fmt: on

@@ -5,10 +5,13 @@ doi 10.1002/mp.13141) scored each lung by its Dice coefficient, its mean surface
 95 % Hausdorff distance; the last two are, there and here, the mean of both directions.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 from scipy.spatial import KDTree
+from skimage.measure import marching_cubes
 
 from utils.anatomy import LEFT, RIGHT, bounding_box, litres
 from utils.overlap import dice
@@ -42,7 +45,8 @@ def surface_metrics(prediction, truth, spacing, tolerance=TOLERANCE):
     - `hd95_larger` mm: the larger of the two (MONAI's, and most papers');
     - `msd` mm: mean of the two means of D, the mean surface distance;
     - `surface_dice`: share of surface voxels of both within `tolerance` mm of the other surface
-      (after Nikolov et al. 2021, doi 10.2196/26151, who weigh voxels by area where we count them).
+      (after Nikolov et al. 2021, doi 10.2196/26151, who weigh by area where we count voxels, as
+      `surface_dice_by_area` does; counted, shifted masks score up to 0.14 less).
 
     Both masks empty: all NaN, for there is nothing to measure. One empty, the lung missed or
     found where there is none: the distances are the diagonal of the scan, the worst that there
@@ -66,6 +70,40 @@ def surface_metrics(prediction, truth, spacing, tolerance=TOLERANCE):
         "msd": float(np.mean([d.mean() for d in distances])),
         "surface_dice": near / sum(map(len, distances)),
     }
+
+
+def surface_dice_by_area(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    spacing: Sequence[float],
+    tolerance: float = TOLERANCE,
+) -> float:
+    """Share of the area of both surfaces that lies within `tolerance` mm of the other surface.
+
+    The surface Dice of Nikolov et al. 2021 (doi 10.2196/26151), on surfaces of triangles halfway
+    between voxels (marching cubes). DeepMind's code and MONAI's `use_subvoxels` measure between
+    corners of the grid, which rounds distances in the mask's favour: two balls 3 mm apart, of which
+    two thirds of the area lie within 2 mm, score 0.82 there and 0.67 here.
+    prediction, truth : masks [slices, rows, cols]; spacing : mm. NaN where both are empty, 0 where
+    one is.
+    """
+    meshes = []
+    for mask in (prediction, truth):
+        box = bounding_box(mask)
+        if box is None:
+            continue
+        start = np.array([axis.start for axis in box]) - 1
+        corners, triangles, *_ = marching_cubes(np.pad(mask[box] > 0, 1), 0.5, spacing=spacing)
+        a, b, c = np.moveaxis((corners + start * np.asarray(spacing))[triangles], 1, 0)
+        areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+        meshes.append(((a + b + c) / 3, areas))
+    if len(meshes) < 2:
+        return 0.0 if meshes else np.nan
+    near = 0.0
+    for (points, areas), (others, _) in (meshes, meshes[::-1]):
+        distances, _ = KDTree(others).query(points, distance_upper_bound=tolerance, workers=-1)
+        near += areas[np.isfinite(distances)].sum()
+    return float(near / sum(areas.sum() for _, areas in meshes))
 
 
 def lung_table(
