@@ -29,12 +29,12 @@ def augment(
         shares = truths.is_floating_point() and settings.classes == 1
         truths = warp(truths, theta, "bilinear" if shares else "nearest")
         images = warp(images, theta, "bilinear")
-    if settings.lesions:
-        images = with_lesions(images, truths, settings.lesions)
     if settings.cut:
         images, truths = with_cut_field(images, truths, settings.cut)
     if settings.crop:
         images, truths = cropped(images, truths, settings.crop)
+    if settings.lesions:
+        images = with_lesions(images, truths, settings.lesions)
     if settings.blur:
         images = blur(images, settings.blur * torch.rand(len(images), device=images.device))
     if settings.brightness or settings.noise:
@@ -95,7 +95,7 @@ def with_lesions(images: torch.Tensor, truths: torch.Tensor, share: float) -> to
     """Some slices with emptier or denser lungs, and some with a bulla; all of it is lung.
 
     images, truths : float [n, 1, h, w]. Each of both is drawn for a `share` of the slices. Density
-    changes by a factor of 0.4 to 2.7 above the window's lower end. A bulla is an ellipse within
+    changes by a factor of 0.5 to 2.7 above the window's lower end. A bulla is an ellipse within
     the lung, its half axes 4 to 25 px, nearly as dark as air.
     """
     n, device = len(images), images.device
@@ -103,7 +103,7 @@ def with_lesions(images: torch.Tensor, truths: torch.Tensor, share: float) -> to
     def drawn(low, high):
         return low + (high - low) * torch.rand(n, device=device)[:, None, None, None]
 
-    factor = torch.exp(drawn(-1, 1)).where(drawn(0, 1) < share, torch.ones(()))
+    factor = torch.exp(drawn(-0.7, 1)).where(drawn(0, 1) < share, torch.ones(()))
     changed = images * (1 + (factor - 1) * truths)
     centre = torch.multinomial(truths.flatten(1) + 1e-6, 1)[:, :, None, None]
     y = torch.arange(images.shape[2], device=device)[:, None] - centre // images.shape[3]
