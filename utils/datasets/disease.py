@@ -23,7 +23,7 @@ RIM = 2  # pixels around a lung, half air and half wall: a dark seam beside what
 
 def _laid(paint, sides, hu, truth, spacing, severity, rng):
     """A disease of DISEASES. paint(lung, severity) gets one of `sides`, labels or both as bits."""
-    hu, truth = hu.copy(), truth.copy()
+    hu, truth = np.array(hu), np.array(truth)  # new ones, in memory
     labels = split_lungs(truth, spacing, body_midline(hu))
     there = [side for side in sides if (labels & side).any()]
     if there and severity > 0:
