@@ -61,9 +61,7 @@ class _Lung:
         """Smooth noise of unit variance: cubic B-splines on nodes `size` mm apart in a man."""
         at = [1 + axis.reshape(-1, 1) / (size * self.size) for axis in (self.z, self.y, self.x)]
         nodes = self.rng.standard_normal([int(each.max()) + 3 for each in at], np.float32)
-        far = [
-            np.abs(a - np.arange(n, dtype=a.dtype)) for a, n in zip(at, nodes.shape, strict=True)
-        ]
+        far = [np.abs(each - np.arange(n)) for each, n in zip(at, nodes.shape, strict=True)]
         far = [np.maximum(2 - f, 0) ** 3 - 4 * np.maximum(1 - f, 0) ** 3 for f in far]
         # 0.35 is what is left of their deviation, as in the phantom's canvas
         return np.einsum("ai,bj,ck,ijk->abc", *far, nodes, optimize=True) / (6**3 * 0.35)
@@ -178,12 +176,14 @@ def raised_left_dome(lung, severity):
         lung.paint(np.maximum(gut, dome + 6), hu)
 
 
+EITHER = (RIGHT, LEFT)
 DISEASES: dict[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
-    paint.__name__.replace("_", " "): partial(_laid, paint, sides)
-    for sides, painters in (
-        ((RIGHT, LEFT), (consolidation, collapsed_lobe, effusion, tumour)),
-        ((RIGHT | LEFT,), (ground_glass, emphysema, bullae)),
-        ((LEFT,), (raised_left_dome,)),
-    )
-    for paint in painters
+    "consolidation": partial(_laid, consolidation, EITHER),
+    "ground glass": partial(_laid, ground_glass, (RIGHT | LEFT,)),
+    "effusion": partial(_laid, effusion, EITHER),
+    "tumour": partial(_laid, tumour, EITHER),
+    "emphysema": partial(_laid, emphysema, (RIGHT | LEFT,)),
+    "bullae": partial(_laid, bullae, (RIGHT | LEFT,)),
+    "collapsed lobe": partial(_laid, collapsed_lobe, EITHER),
+    "raised left dome": partial(_laid, raised_left_dome, (LEFT,)),
 }
