@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from phantom_builders import small_patient
 from scipy import ndimage
 
 from utils.datasets.disease import DISEASES
 from utils.datasets.phantom.making import make_patient
-from utils.datasets.phantom.patients import small_patient
 
 LUNG, KEPT, LOST = -850, [], []
 for kind in DISEASES:
