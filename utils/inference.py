@@ -14,8 +14,11 @@ from utils.anatomy import body_in_air
 from utils.cases import Pairs
 from utils.dataset import to_unit_range
 from utils.masks import save_mask
+from utils.overlap import dice
 from utils.scale import AIR, whole_grid
 from utils.settings import Settings
+
+MOVED = (3, -5)  # pixels of the network, down and left; not what it halves evenly
 
 
 @torch.inference_mode()
@@ -67,6 +70,27 @@ def logits_of(model: nn.Module, images: torch.Tensor, settings: Settings) -> tor
     if settings.flip_columns:
         logits = (logits + model(images.flip(3)).float().flip(3)) / 2
     return logits
+
+
+@torch.inference_mode()
+def steadiness(
+    model: nn.Module, hu: np.ndarray, mask: np.ndarray, settings: Settings, spacing: Sequence[float]
+) -> float:
+    """DSC of the network's answers to slices as they are and mirrored, or moved: the lesser.
+
+    hu, mask : [slices, rows, cols]; at most twelve slices are looked at, spread over those with
+    lung in the mask. NaN when no lung is found. Where a network guesses, its answers differ.
+    """
+    used = np.flatnonzero(mask.any((1, 2)))
+    used = used[np.unique(np.linspace(0, len(used) - 1, min(12, len(used))).astype(int))]
+    slices = torch.from_numpy(np.array((body_in_air(hu) if settings.body_only else hu)[used]))
+    slices = whole_grid(hu.shape, spacing, settings).to_network(slices, AIR)
+    images = to_unit_range(slices, settings.window)[:, None].to(next(model.parameters()).device)
+    one, (down, right) = model(images) > 0, MOVED
+    mirrored = model(images.flip(3)).flip(3) > 0
+    moved = model(images.roll((down, right), (2, 3))).roll((-down, -right), (2, 3)) > 0
+    counts = (((one & other).sum(), one.sum(), other.sum()) for other in (mirrored, moved))
+    return min(float(dice(*three)) for three in counts)
 
 
 @torch.inference_mode()

@@ -8,21 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from torch import nn
 from tqdm.auto import tqdm
 
-from utils.anatomy import (
-    body_midline,
-    postprocess,
-    reasons_to_doubt,
-    split_lungs,
-    volumes_in_litres,
-)
+from utils.anatomy import body_midline, reasons_to_doubt, split_lungs, stages, volumes_in_litres
 from utils.dicom import read_series
 from utils.errors import InputError, command
-from utils.inference import segment
+from utils.inference import segment, steadiness
 from utils.masks import save_mask, write_seg
 from utils.plots import prediction_summary, use_style
 from utils.runtime import best_device
@@ -32,6 +27,7 @@ from utils.unet import build_unet
 from utils.workspace import REPOSITORY, write_table, written_whole
 
 WEIGHTS = REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
+LEAST_STEADY = 0.98  # it reaches 0.991 on its training patients, 0.91 where they fall to 0.87
 
 
 def load_model(folder: Path = WEIGHTS) -> tuple[nn.Module, Settings]:
@@ -88,9 +84,14 @@ def predict_series(
     """
     volume = read_series(folder)
     mask = segment(model, volume.hu, settings, volume.spacing)
-    mask = postprocess(mask, volume.hu, volume.spacing)
+    steady = steadiness(model, volume.hu, mask, settings, volume.spacing)
+    steps = list(stages(mask, volume.hu, volume.spacing))
+    mask = steps[-1][1].astype(np.uint8)
     labels = split_lungs(mask, volume.spacing, body_midline(volume.hu))
     litres, sentences = volumes_in_litres(labels, volume.spacing), reasons_to_doubt(volume, labels)
+    sentences += [sentence for *_, sentence in steps if sentence]
+    if steady < LEAST_STEADY:
+        sentences.append(f"Mirrored and moved slices are answered unlike (DSC {steady:.3f}).")
     case = volume.identity["case"]
     out.mkdir(parents=True, exist_ok=True)
     write_seg(labels, volume, out / f"{case}_seg.dcm", ("right", "left"), "U-Net, utils.predict")

@@ -109,6 +109,9 @@ def test_all_steps_and_what_each_brings(chest):
     table = step_gains(network.astype(np.uint8), hu, truth, SPACING).set_index("after")
     assert list(table.index) == ["network alone", *STEPS]
     assert table["false_positive_slices"].tolist() == [10, 3, 0, 0, 0, 0]
+    voxel, taken = 0.02, table["taken_ml"].tolist()  # ml
+    assert taken[1] == pytest.approx(voxel * (network & windpipe & ~truth).sum(), rel=0.5)
+    assert taken[2] == pytest.approx(voxel * 3 * 4 * 4) and taken[3:] == [0, 0, 0]
     assert table["dsc_3d"].is_monotonic_increasing and table["dsc_3d"].iloc[-1] == 1
     assert np.array_equal(postprocess(network.astype(np.uint8), hu, SPACING), truth)
 

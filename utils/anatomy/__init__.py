@@ -6,11 +6,12 @@ from utils.anatomy.lungs import (
     LEFT, RIGHT, body_midline, bounding_box, litres, split_lungs, volumes_in_litres,
 )
 from utils.anatomy.plausibility import reasons_to_doubt
-from utils.anatomy.postprocessing import STEPS, postprocess
+from utils.anatomy.postprocessing import postprocess, stages
 from utils.anatomy.threshold import threshold_lungs
 
 __all__ = [
-    "LEFT", "RIGHT", "STEPS", "body_in_air", "body_mask", "body_midline", "bounding_box", "litres",
-    "postprocess", "reasons_to_doubt", "split_lungs", "threshold_lungs", "volumes_in_litres",
+    "LEFT", "RIGHT", "body_in_air", "body_mask", "body_midline", "bounding_box", "litres",
+    "postprocess", "reasons_to_doubt", "split_lungs", "stages", "threshold_lungs",
+    "volumes_in_litres",
 ]
 # fmt: on

@@ -4,6 +4,8 @@ Lungs are large, connected through the slices, and solid; the windpipe is not pa
 step is a function of its own, so that `evaluation.step_gains` can tell what each brings.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import ndimage
 
@@ -13,8 +15,28 @@ from utils.anatomy.trachea import airway_mask
 
 LEAST_ML = 20.0  # a lung that collapsed to a rest is larger; gas in the bowel mostly is not
 LEAST_SHARE = 0.03  # of the largest piece
+LEAST_AREA = 250.0  # mm², mean over the slices of a piece that the scan's end cuts
+MOST_ML = {"windpipe out": 100.0}  # 25 x 27 mm x 13 cm (Breatnach 1984), main bronchi, wall
+UNUSUAL = 0.05  # of what the network found; no step takes more from the scans that are known
 LEAST_PIECE = 55.0  # mm² in a slice: half of the smallest outlined slice of four LCTSC patients
 LARGEST_HOLE = 150.0  # mm²: a vessel across; the heart between two joined lungs is larger
+
+
+def _kept(mask, structure, keep):
+    """The pieces of a mask that `keep` wants; a piece's voxels touch as in `structure`.
+
+    keep : function of (pieces, box): numbered pieces, on all slices, -> a bool for each number.
+    """
+    box = bounding_box(mask, margin=0)
+    if box is None:
+        return mask.copy()
+    box = (slice(None), *box[1:])
+    pieces, _ = ndimage.label(mask[box], structure)
+    kept = keep(pieces, box)
+    kept[0] = False  # what is around them
+    result = np.zeros_like(mask)
+    result[box] = kept[pieces]
+    return result
 
 
 def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE):
@@ -22,18 +44,20 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
 
     mask : bool [slices, rows, cols]; spacing : (slice, row, col) mm. Pieces touch when voxels
     share a corner. One is kept when it has `least_ml` millilitres and `least_share` of the
-    largest piece's volume. Not "the two largest": a lung may be in several pieces, or gone.
+    largest piece's volume. Not "the two largest": a lung may be in several pieces, or gone. Of a
+    piece on the first or last slice only a part is seen: LEAST_AREA over its height is enough.
     """
-    box = bounding_box(mask, margin=0)
-    if box is None:
-        return mask.copy()
-    pieces, _ = ndimage.label(mask[box], TOUCHING)
-    sizes = 1e3 * litres(np.bincount(pieces.ravel()), spacing)  # ml
-    sizes[0] = -1  # what is around them, below any bound, 0 too
-    kept = sizes >= max(least_ml, least_share * sizes.max())
-    result = np.zeros_like(mask)
-    result[box] = kept[pieces]
-    return result
+
+    def large(pieces, box):
+        sizes = 1e3 * litres(np.bincount(pieces.ravel()), spacing)  # ml
+        sizes[0] = 0
+        least = np.full(len(sizes), max(least_ml, least_share * sizes.max()))
+        for number in np.unique(pieces[[0, -1]]):
+            height = spacing[0] * (pieces == number).any((1, 2)).sum()
+            least[number] = min(least[number], least_ml, 1e-3 * LEAST_AREA * height)
+        return sizes >= least
+
+    return _kept(mask, TOUCHING, large)
 
 
 def without_slivers(mask, spacing):
@@ -41,15 +65,11 @@ def without_slivers(mask, spacing):
 
     They are where the network goes on for one slice beyond the end of a lung.
     """
-    box = bounding_box(mask, margin=0)
-    if box is None:
-        return mask.copy()
-    pieces, _ = ndimage.label(mask[box], WITHIN_SLICE)
-    large = np.bincount(pieces.ravel()) * spacing[1] * spacing[2] >= LEAST_PIECE
-    large[0] = False
-    result = np.zeros_like(mask)
-    result[box] = large[pieces]
-    return result
+
+    def large(pieces, box):
+        return np.bincount(pieces.ravel()) * spacing[1] * spacing[2] >= LEAST_PIECE
+
+    return _kept(mask, WITHIN_SLICE, large)
 
 
 def fill_small_holes(mask, spacing):
@@ -75,17 +95,12 @@ def without_outside(mask, hu, spacing):
     Inside is what the body surrounds on three sides (`body.surrounded`). Whole pieces are
     judged, never single voxels, so that no lung loses a part.
     """
-    box = bounding_box(mask, margin=0)
-    if box is None:
-        return mask.copy()
-    pieces, _ = ndimage.label(mask[box], TOUCHING)
-    sizes = np.bincount(pieces.ravel())
-    within = np.bincount(pieces[surrounded(hu, spacing)[box]], minlength=len(sizes))
-    kept = 2 * within > sizes
-    kept[0] = False
-    result = np.zeros_like(mask)
-    result[box] = kept[pieces]
-    return result
+
+    def inside(pieces, box):
+        sizes = np.bincount(pieces.ravel())
+        return 2 * np.bincount(pieces[surrounded(hu, spacing)[box]], minlength=len(sizes)) > sizes
+
+    return _kept(mask, TOUCHING, inside)
 
 
 def without_windpipe(mask, hu, spacing):
@@ -102,6 +117,28 @@ STEPS = {
 }
 
 
+def stages(
+    mask: np.ndarray, hu: np.ndarray, spacing: tuple[float, float, float]
+) -> Iterator[tuple[str, np.ndarray, float, str]]:
+    """Each step's name, the mask after it, the ml that it took, and a sentence if unusual.
+
+    mask, hu, spacing : as for `postprocess`. What would take more than is possible (MOST_ML) is
+    refused: the mask stays, and the sentence says so.
+    """
+    mask = mask > 0
+    found = 1e3 * litres(mask.sum(), spacing)
+    for name, step in STEPS.items():
+        after, sentence = step(mask, hu, spacing), ""
+        taken = 1e3 * litres((mask & ~after).sum(), spacing)
+        if taken > MOST_ML.get(name, np.inf):
+            sentence = f"'{name}' would take {taken:.0f} ml, more than is possible: not done."
+            after, taken = mask, 0.0
+        elif taken > UNUSUAL * found:
+            sentence = f"'{name}' took {taken:.0f} of {found:.0f} ml that the network had found."
+        yield name, after, taken, sentence
+        mask = after
+
+
 def postprocess(
     mask: np.ndarray, hu: np.ndarray, spacing: tuple[float, float, float]
 ) -> np.ndarray:
@@ -110,7 +147,6 @@ def postprocess(
     mask : 0/1 [slices, rows, cols], as `inference.segment` returns it; hu : int16, same shape;
     spacing : (slice, row, col) mm. Returns uint8 0/1.
     """
-    mask = mask > 0
-    for step in STEPS.values():
-        mask = step(mask, hu, spacing)
+    for _, after, _, _ in stages(mask, hu, spacing):
+        mask = after
     return mask.astype(np.uint8)

@@ -1,12 +1,19 @@
 """Finding the windpipe, which is as black as lung and not part of it."""
 
+import math
+
 import numpy as np
 from scipy import ndimage
+
+from utils.anatomy.lungs import bounding_box
 
 WINDPIPE_BELOW = -900  # HU; lung is never as empty as this over a whole cross-section
 AREA = (40.0, 900.0)  # mm² of a windpipe's cross-section, from a child's to a wide one's carina
 OFF_CENTRE = 50.0  # mm between windpipe and the body's middle, at most
 GROWTH = 2.5  # times as large as on the slice above at most; at the carina it doubles
+MOST = 6  # pools on one slice at most: two main bronchi and what branches off them
+TISSUE = -500  # HU; denser is a wall and what lies behind it, not lung
+WALLED = 0.5  # of what lies 2 to 5 mm around it is tissue; around a hole in the lung, lung is
 NARROW = 60.0  # mm² of the glottis, below which growth is not judged
 WALL = 2.0  # mm around the air: voxels half air, half wall, as dark as lung
 
@@ -17,8 +24,9 @@ def airway_mask(hu, spacing):
     hu : int16 [slices, rows, cols], slice 0 at the feet end. spacing : (slice, row, col) mm.
 
     From the head downwards, the first round pool of air near the body's middle that goes on for
-    15 mm is taken; it is then followed slice by slice through pools that overlap it, until there
-    is none or it widens as only a lung can. All False when nothing fits.
+    15 mm is taken; it is then followed slice by slice through the pools that overlap it and have
+    a wall of tissue, until there is none, there are too many or they widen as only a lung can.
+    All False when nothing fits.
     """
     found = np.zeros(hu.shape, bool)
     pools = _Pools(hu, spacing)
@@ -33,11 +41,24 @@ def airway_mask(hu, spacing):
     return found
 
 
+def wall_share(pool, hu, spacing):
+    """Share of what lies around a pool of air that is tissue; 0 to 1.
+
+    pool, hu : of a slice or a volume; spacing : mm along each axis. Looked at is what lies 2 to
+    5 mm outside, or one to two pixels, where the edge is no longer blurred.
+    """
+    pixel = max(spacing[-2:])
+    box = bounding_box(pool, margin=math.ceil(5 / min(spacing)) + 2)
+    away = ndimage.distance_transform_edt(~pool[box], sampling=spacing)
+    ring = (away > max(2, pixel)) & (away <= max(2, pixel) + max(3, pixel))
+    return float((hu[box][ring] > TISSUE).mean()) if ring.any() else 0.0
+
+
 class _Pools:
     """Pools of air on the slices of a scan, with what tells a windpipe from other gas."""
 
     def __init__(self, hu, spacing):
-        self.hu = hu
+        self.hu, self.spacing = hu, spacing
         self.pixel = float(spacing[1] * spacing[2])
         self.reach = OFF_CENTRE / spacing[2]
         self.wall = max(1, round(WALL / spacing[2]))
@@ -63,8 +84,14 @@ class _Pools:
             pool = labels == number
             filled = pool[box].mean() > 0.5  # a disc fills 0.79 of its box
             central = abs((box[1].start + box[1].stop) / 2 - middle) < self.reach
-            if filled and central and max(height, width) < 2.5 * min(height, width):
+            if not filled or not central or max(height, width) >= 2.5 * min(height, width):
+                continue
+            if self.walled(pool, z):
                 yield pool
+
+    def walled(self, pool, z):
+        """Whether a pool has a wall, as an airway has and a hole in the lung has not."""
+        return wall_share(pool, self.hu[z], self.spacing[1:]) >= WALLED
 
     def with_wall(self, pool):
         """A pool grown by the thickness of the wall."""
@@ -76,11 +103,11 @@ class _Pools:
         while z > 0:
             z -= 1
             labels, areas = self.labels(z)
-            below = np.unique(labels[course[z + 1]])
-            below = below[below > 0]
-            area = areas[below].sum()
+            below = [n for n in np.unique(labels[course[z + 1]]) if n]
+            below = [n for n in below if areas[n] <= AREA[1] and self.walled(labels == n, z)]
+            area = sum(areas[below])
             # where it, or a thin bronchus, opens into a lung it grows within one slice
-            if not len(below) or area > min(AREA[1], GROWTH * max(above, NARROW)):
+            if not 0 < len(below) <= MOST or area > min(AREA[1], GROWTH * max(above, NARROW)):
                 break
             course[z], above = np.isin(labels, below), area
         return course

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from utils.anatomy import STEPS
+from utils.anatomy import stages
 from utils.overlap import dsc, pixel_scores, scaled_threshold
 from utils.settings import Settings
 from utils.workspace import dataset_folder, write_table
@@ -88,14 +88,17 @@ def step_gains(
 ) -> pd.DataFrame:
     """Scores of one patient before and after each step, as a table.
 
-    Columns are those of `patient_metrics`, one row for "network alone" and one after
-    each step of `anatomy.STEPS`, in their order.
+    Columns are those of `patient_metrics` and `taken_ml`, what the step took away; one row for
+    "network alone" and one after each of `anatomy.stages`, in their order.
     """
-    tables, mask = [], mask > 0
-    for name, step in {"network alone": None, **STEPS}.items():
-        mask = step(mask, hu, spacing) if step else mask
-        tables.append(patient_metrics(slice_metrics(mask, truth).assign(case=name, split="")))
-    return pd.concat(tables).drop(columns="split").rename(columns={"case": "after"})
+    rows = [("network alone", mask > 0, 0.0)]
+    rows += [(name, after, taken) for name, after, taken, _ in stages(mask, hu, spacing)]
+    tables = [
+        patient_metrics(slice_metrics(stage.astype(np.uint8), truth).assign(case=name, split=""))
+        for name, stage, _ in rows
+    ]
+    table = pd.concat(tables).drop(columns="split").rename(columns={"case": "after"})
+    return table.assign(taken_ml=[taken for *_, taken in rows])
 
 
 def write_tables(run_folder: Path, slices: pd.DataFrame, patients: pd.DataFrame) -> None:
