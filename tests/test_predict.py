@@ -103,22 +103,6 @@ def test_a_network_trained_on_mirrored_slices_is_asked_twice(scan):
     assert once[0, 0, 0].tolist() == [3, 3, -1, -1] and (twice == 1).all()
 
 
-def test_a_network_that_knows_answers_alike_and_one_that_guesses_does_not(scan):
-    hu, truth = scan
-    assert inference.steadiness(Threshold(), hu, truth, SETTINGS, MM) == 1
-    assert inference.steadiness(LeftHalf(), hu, truth, SETTINGS, MM) == 0  # mirrored, the right
-
-
-def test_at_most_twelve_slices_with_lung_are_asked_about(scan):
-    hu, truth = (np.concatenate([array] * 9) for array in scan)
-    hu[:20], truth[:20] = 0, False
-    seen = []
-    model = Threshold()
-    model.forward = lambda x: seen.append(x) or 0.5 - x
-    assert inference.steadiness(model, hu, truth, SETTINGS, MM) == 1
-    assert {len(x) for x in seen} == {12} and all((x < 0.5).any((1, 2, 3)).all() for x in seen)
-
-
 def test_kept_predictions_are_taken_only_for_the_same_weights_and_voxels(scan, tmp_path):
     hu, truth = scan
     weights = tmp_path / "model.safetensors"

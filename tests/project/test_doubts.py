@@ -1,4 +1,4 @@
-"""The warning means it: silent on good masks, never on wrong ones; the phantom and real patients."""
+"""The warning means it: silent on good masks, never on wrong ones; phantom and real patients."""
 
 import numpy as np
 import pytest
