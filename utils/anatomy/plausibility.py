@@ -19,6 +19,7 @@ SEEN = {
     "median of the lungs": (-950.0, -500.0, "HU"),
     "denser than -200 HU in the lungs": (0.0, 20.0, "%"),
     "lungs in the body's cross-sections": (15.0, 60.0, "%"),
+    "tissue just around the lungs": (85.0, 100.0, "%"),  # 95 to 99; eroded or moved 32 to 69
 }
 SMALLER_LUNG = 0.25  # of the larger one's volume
 LIKE_LUNG = (-950, -600)  # HU; below is gas, above mostly the edge of something dense
@@ -112,6 +113,7 @@ def _of_the_air(volume, labels, body):
         for array in (volume.hu, labels > 0, body, airway_mask(volume.hu, volume.spacing))
     )
     spacing = (volume.spacing[0], step * volume.spacing[1], step * volume.spacing[2])
+    yield from _unseen("tissue just around the lungs", 100 * wall_share(mask, hu, spacing))
     rest = inside & ~mask & ~windpipe & (hu < LIKE_LUNG[1])
     near = ndimage.binary_dilation(mask, TOUCHING, iterations=2)
     near |= near[:, :, ::-1]  # where the other lung would lie
