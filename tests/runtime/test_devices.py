@@ -35,6 +35,15 @@ def test_bfloat16_is_asked_of_the_gpu(monkeypatch):
     assert devices.has_fast_bfloat16(GPU) and asked == [{"including_emulation": False}]
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_torch_for_cuda_without_a_gpu_computes_on_the_cpu(monkeypatch, there):
+    """As the build is that most people get: it names CUDA as what it was compiled for."""
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda *_, **__: GPU)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: there)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert devices.best_device() == (torch.device("cuda", 1) if there else CPU)
+
+
 def test_compiling_must_pay_for_itself(monkeypatch):
     monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: object())
     assert devices.pays_to_compile(GPU, seconds_per_epoch=60, epochs_left=9)

@@ -17,9 +17,12 @@ COMPILE_GAIN = 0.25
 
 
 def best_device() -> torch.device:
-    """The accelerator when torch finds one, otherwise the CPU; under torchrun, each its own."""
+    """The accelerator when one can be used, otherwise the CPU; under torchrun, each its own.
+
+    A build of torch for CUDA names its accelerator also where there is no driver or no GPU.
+    """
     device = torch.accelerator.current_accelerator()
-    if device is None:
+    if device is None or not torch.accelerator.is_available():
         return torch.device("cpu")
     if device.type == "cuda":
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
