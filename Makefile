@@ -34,7 +34,9 @@ help:  ## list what can be made
 setup: $(INSTALLED)  ## install everything into .venv
 
 $(INSTALLED): requirements.txt pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found."; exit 1; }
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, $(or $(PYTHON),but no Python) was found: make setup PYTHON=python3.12"; \
+	  exit 1; }
 	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --disable-pip-version-check -r requirements.txt
 	$(PY) -m pip install --disable-pip-version-check --no-deps -e .

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import packages_distributions, version
@@ -119,3 +120,19 @@ def test_make_help_lists_the_two_commands():
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert re.search(r"^run +\S", shown.stdout, re.MULTILINE)
     assert re.search(r"^test +\S", shown.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("answer", ["exit 1", "exit 127"])
+def test_a_python_that_is_too_old_or_none_at_all_is_one_sentence(tmp_path, answer):
+    """Instead of pip's, which lists versions of a package that it could not find."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("requirements.txt", "pyproject.toml"):
+        (tmp_path / name).touch()
+    old = tmp_path / "python3.10"
+    old.write_text(f"#!/bin/sh\n{answer}\n")
+    old.chmod(0o755)
+    made = subprocess.run(
+        ["make", "-s", "setup", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert made.returncode and not (tmp_path / ".venv").exists()
+    assert made.stdout.startswith(f"Python 3.11 or newer is needed, {old} was found: make setup")
