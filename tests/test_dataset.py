@@ -12,7 +12,7 @@ from utils.dataset import EpochBatches, SliceDataset, batches, split_cases, to_u
 from utils.errors import InputError
 from utils.settings import Settings
 
-HALF = Settings(image_size=4, pixel_size=2.0, window=(-1000.0, 1000.0))
+HALF = Settings(image_size=4, pixel_size=2.0, window=(-1000.0, 1000.0), levels=1)
 MM = (1.0, 1.0, 1.0)
 
 
@@ -77,7 +77,7 @@ def test_a_pixel_keeps_its_share_of_lung_and_its_rounded_hu():
     hu = np.block([[block, -block], [0 * block, 4 * block]])[None]  # means 2.75, -2.75, 0, 11
     mask = np.zeros((1, 4, 4), np.uint8)
     mask[0, :2, :2], mask[0, 3, 3] = [[1, 1], [1, 0]], 1
-    two = Settings(image_size=2, pixel_size=2.0, window=(-100.0, 100.0))
+    two = Settings(image_size=2, pixel_size=2.0, window=(-100.0, 100.0), levels=1)
     dataset = SliceDataset({"a": Pair(hu, mask, MM)}, ["a"], two)
     assert dataset.hu.tolist() == [[[3, -3], [0, 11]]]
     truth = dataset[0][1][0]

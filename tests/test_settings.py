@@ -77,3 +77,23 @@ def test_a_preset_with_changes_and_an_unknown_one():
 def test_unreadable_settings(text):
     with pytest.raises(InputError, match="settings cannot be read"):
         settings_from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("size", "levels", "fitting"), [(100, 4, 96), (101, 4, 104), (8, 4, 16), (4, 1, None)]
+)
+def test_a_size_that_the_network_cannot_halve_is_refused_when_settings_are_made(
+    size, levels, fitting
+):
+    """Three halvings of 100 px leave 12.5; of 8 px they leave one, whose spread is no number."""
+    if fitting is None:
+        assert preset("quick", image_size=size, levels=levels).image_size == size
+        return
+    step = 2 ** (levels - 1)
+    found = rf"{size} px, expected a multiple of {step} px, at least {2 * step}: .*Take {fitting}"
+    with pytest.raises(InputError, match=found):
+        preset("quick", image_size=size, levels=levels)
+    text = settings_to_json(PRESETS["quick"]).replace('"image_size": 128', f'"image_size": {size}')
+    with pytest.raises(InputError, match="cannot be read .image_size is"):
+        settings_from_json(text)
+    preset("quick", image_size=fitting, levels=levels)
