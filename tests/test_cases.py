@@ -10,6 +10,7 @@ from dicom_factory import expected_hu, set_pixels, write_series
 
 from utils import cases
 from utils.cases import case_names, load_cases
+from utils.dicom.__main__ import main
 from utils.errors import InputError
 
 
@@ -225,3 +226,44 @@ def test_full_disk_is_one_clear_error(dataset, monkeypatch):
     with pytest.raises(InputError, match=r"Case_000: .*Case_000.npy cannot be written \(No space"):
         load_cases("small", ["Case_000"])
     assert list(cache_of(dataset)[0].parent.iterdir()) == []
+
+
+def test_a_link_keeps_its_own_name(dataset):
+    """Two patients' links may both lead to a folder called CT."""
+    for number in range(2):
+        case = dataset / "Images" / f"Case_00{number}"
+        case.rename(dataset / f"patient {number}")
+        (dataset / f"patient {number}" / "CT").mkdir()
+        for file in (dataset / f"patient {number}").glob("*.dcm"):
+            file.rename(file.parent / "CT" / file.name)
+        case.symlink_to(dataset / f"patient {number}" / "CT", target_is_directory=True)
+    volumes = load_cases("small")
+    assert [volume.identity["case"] for volume in volumes.values()] == ["Case_000", "Case_001"]
+
+
+def test_of_several_series_that_of_series_txt_is_loaded_and_kept_apart(dataset):
+    def sharp(ds, k):
+        ds.SeriesInstanceUID, ds.SOPInstanceUID = "1.2.3", f"1.2.3.{k}"
+
+    write_series(dataset / "Images" / "Case_000" / "sharp", count=3, edit=sharp)
+    with pytest.raises(InputError, match=r"2 series: .*series\.txt for a data set"):
+        load_cases("small")
+    choice = dataset / "series.txt"
+    for uid, slices in (("1.2.3", 3), ("largest", 5), ("1.2.3", 3)):
+        choice.write_text(f"Case_000 {uid}\n")
+        np.testing.assert_array_equal(load_cases("small")["Case_000"].hu, expected_hu(slices))
+        assert main([str(dataset)]) == 0
+
+
+def test_masks_of_macos_are_no_masks(dataset):
+    folder = dataset / "Segmentations"
+    folder.mkdir()
+    np.savez(folder / "Case_000_seg.npz", masks=np.zeros((5, 8, 6), np.uint8))
+    (folder / "._Case_000_seg.npz").write_bytes(b"\0\5\x16\7" + bytes(300))
+    assert list(cases.load_masks("small")) == ["Case_000"]
+
+
+def test_a_name_that_cannot_be_shown_is_refused(dataset):
+    os.rename(dataset / "Images/Case_001", os.fsencode(dataset / "Images/Case_") + b"\xff")
+    with pytest.raises(InputError, match=r"Case_\\udcff: a name that cannot be shown. Rename"):
+        load_cases("small")

@@ -94,6 +94,6 @@ def test_a_size_that_the_network_cannot_halve_is_refused_when_settings_are_made(
     with pytest.raises(InputError, match=found):
         preset("quick", image_size=size, levels=levels)
     text = settings_to_json(PRESETS["quick"]).replace('"image_size": 128', f'"image_size": {size}')
-    with pytest.raises(InputError, match="cannot be read .image_size is"):
+    with pytest.raises(InputError, match=r"cannot be read \(image_size is"):
         settings_from_json(text)
     preset("quick", image_size=fitting, levels=levels)

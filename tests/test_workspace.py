@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -67,3 +69,80 @@ def test_notebooks_show_our_errors_in_one_line(capsys):
     )
     shown = capsys.readouterr()
     assert (shown.out + shown.err).strip() == "InputError: Do this."
+
+
+@pytest.mark.parametrize(
+    "name",
+    ".ipynb_checkpoints ._Case_000 __MACOSX @eaDir Thumbs.db desktop.ini ~$list.xlsx".split(),
+)
+def test_what_systems_leave_behind_is_no_case(tmp_path, name):
+    for folder in ("Case_000", name):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1-001.dcm").write_bytes(b"x")
+    assert workspace.left_behind(name)
+    assert [case.name for case in workspace.cases_in(tmp_path)] == ["Case_000"]
+
+
+def test_an_empty_folder_is_a_case_only_if_it_is_named_like_one(tmp_path):
+    """`Case_002` lost its files, which must be said; `new folder` never had any."""
+    for folder in ("Case_000", "Case_002", "new folder", "only a thumbnail/@eaDir", "shut"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "Case_000/1-001.dcm").write_bytes(b"x")
+    (tmp_path / "only a thumbnail/.DS_Store").write_bytes(b"x")
+    (tmp_path / "linked").symlink_to(tmp_path / "Case_000", target_is_directory=True)
+    names = [case.name for case in workspace.cases_in(tmp_path)]
+    assert names == ["Case_000", "Case_002", "linked"]
+    with pytest.raises(InputError, match="nowhere cannot be read"):
+        workspace.cases_in(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_opened_is_not_taken_for_an_empty_one(tmp_path, monkeypatch):
+    def shut(folder, onerror, **options):
+        onerror(PermissionError(13, "Permission denied", str(folder)))
+        return iter([])
+
+    assert not workspace.holds_files(tmp_path)
+    monkeypatch.setattr(workspace.os, "walk", shut)
+    assert workspace.holds_files(tmp_path)
+
+
+def test_series_of_cases_that_hold_several_are_read_from_a_file(tmp_path):
+    assert workspace.chosen_series(tmp_path) == {}
+    (tmp_path / "series.txt").write_text("Fall (1)   1.2.3\n\nMüller largest\n", encoding="utf-8")
+    assert workspace.chosen_series(tmp_path) == {"Fall (1)": "1.2.3", "Müller": "largest"}
+    (tmp_path / "series.txt").write_text("Case_000\n")
+    with pytest.raises(InputError, match=r"series\.txt has a line of one word"):
+        workspace.chosen_series(tmp_path)
+
+
+def test_an_error_shows_what_cannot_be_printed_as_an_escape():
+    """A name that is not UTF-8, an order to the terminal, and a sign that turns the line round."""
+    error = InputError("Case_\udcff \x1b[2J \u202e: “ö”\nsecond line")
+    assert str(error) == "Case_\\udcff \\x1b[2J \\u202e: “ö”\nsecond line"
+
+
+@pytest.mark.parametrize(
+    "fault", [InputError("a “word”"), OSError(28, "No space left", "/x/ö.npz")]
+)
+def test_a_terminal_without_quotes_and_umlauts_gets_question_marks(fault):
+    """And what the system denies is one sentence, not a traceback."""
+    code = "\n".join(
+        (
+            "import sys",
+            "from utils.errors import InputError, command",
+            "@command",
+            "def main():",
+            "    print('“ö”')",
+            f"    raise {fault!r}"
+            if isinstance(fault, InputError)
+            else f"    raise OSError{(*fault.args, fault.filename)}",
+            "sys.exit(main())",
+        )
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert done.stdout == "???\n" and done.returncode == 1
+    expected = "a ?word?\n" if isinstance(fault, InputError) else "/x/?.npz: No space left"
+    assert done.stderr.startswith(expected)

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from utils.dicom import Volume, list_names, read_series
 from utils.errors import InputError, about
 from utils.masks import load_mask
-from utils.workspace import dataset_folder, derived_folder, written_whole
+from utils.workspace import cases_in, chosen_series, dataset_folder, derived_folder, written_whole
 
 FORMAT = 2  # raise it when the loader's result changes, so that old caches are read again
 
@@ -31,9 +31,12 @@ Pairs = dict[str, Pair]  # case -> Pair, see `create_paired_data`
 
 
 def case_names(dataset: Path | str) -> list[str]:
-    """Names of a data set's cases, sorted: the folders below `Images/`."""
+    """Names of a data set's cases, sorted: the folders below `Images/` that hold files."""
     images = dataset_folder(dataset) / "Images"
-    names = sorted(path.name for path in images.iterdir() if path.is_dir())
+    names = [path.name for path in cases_in(images)]
+    strange = [name for name in names if not name.isprintable()]
+    if strange:
+        raise InputError(f"{images / strange[0]}: a name that cannot be shown. Rename the folder.")
     if not names:
         raise InputError(
             f"{images} holds no case, expected one folder of .dcm files a patient, "
@@ -57,8 +60,8 @@ def load_cases(dataset: Path | str, cases: Sequence[str] | None = None) -> dict[
             f"which holds {', '.join(names)}."
         )
     source, cache = dataset_folder(dataset), derived_folder(dataset) / "volumes"
-    chosen = names if cases is None else cases
-    return _each(chosen, lambda name: _load_case(source, name, cache), "Loading cases")
+    names, chosen = names if cases is None else cases, chosen_series(source)
+    return _each(names, lambda n: _load_case(source, n, cache, chosen.get(n)), "Loading cases")
 
 
 def load_masks(dataset: Path | str) -> dict[str, np.ndarray]:
@@ -67,7 +70,7 @@ def load_masks(dataset: Path | str) -> dict[str, np.ndarray]:
     Raises one InputError that lists everything wrong with any of them.
     """
     folder = dataset_folder(dataset) / "Segmentations"
-    files = sorted(folder.glob("*_seg.npz")) if folder.is_dir() else []
+    files = sorted(folder.glob("[!.]*_seg.npz")) if folder.is_dir() else []
     if not files:
         raise InputError(
             f"{dataset}: no masks found; expected files such as Segmentations/Case_000_seg.npz, "
@@ -114,13 +117,13 @@ def create_paired_data(volumes: dict[str, Volume], masks: dict[str, np.ndarray])
     }
 
 
-def _load_case(source, name, cache):
+def _load_case(source, name, cache, series):
     """One case from the cache, read again from its files if need be."""
     folder = source / "Images" / name
-    fingerprint = source_fingerprint(folder)
+    fingerprint = source_fingerprint(folder) + (f" {series}" if series else "")
     volume = _cached(source, cache / f"{name}.npy", fingerprint)
     if volume is None:
-        fresh = read_series(folder)
+        fresh = read_series(folder, series) if series else read_series(folder)
         try:
             _store(source, fresh, cache / f"{name}.npy", fingerprint)
         except OSError as error:

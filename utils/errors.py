@@ -14,8 +14,16 @@ class InputError(ValueError):
     would speak of our code while the fault lies in the input.
     """
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__("\n".join(map(printable, message.split("\n"))))
+
     def _render_traceback_(self):  # the hook by which IPython lets an error print itself
         return [f"{type(self).__name__}: {self}"]
+
+
+def printable(text: str) -> str:
+    """A text with what cannot be shown as an escape: "\\x1b", "\\udcff" of a name not in UTF-8."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @contextmanager
@@ -38,15 +46,22 @@ def about(name: str, end: str = "; nothing was written.") -> Iterator[None]:
 def command(main: Callable[..., int | None]) -> Callable[..., int]:
     """Decorate the main function of a command line: an InputError is told, and the exit code is 1.
 
-    What `main` returns is the exit code otherwise, 0 for None.
+    So is what the system denies: a full disk, a folder without permission. What `main` returns is
+    the exit code otherwise, 0 for None. A terminal without “ or ö shows ? in their place.
     """
 
     @functools.wraps(main)
     def told(*arguments):
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # what stands in for a terminal may have no encoding
+                stream.reconfigure(errors="replace")
         try:
             return main(*arguments) or 0
         except InputError as error:
             print(error, file=sys.stderr)
-            return 1
+        except OSError as error:
+            where = "" if error.filename is None else f"{printable(str(error.filename))}: "
+            print(f"{where}{error.strerror or error}. Nothing more was done.", file=sys.stderr)
+        return 1
 
     return told

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# What macOS, Windows and network drives leave in folders, besides hidden files and folders
+LEFT_BEHIND = """__macosx @eadir @recycle @tmp #recycle #snapshot $recycle.bin lost+found thumbs.db
+    desktop.ini""".split()
 
 
 def workspace() -> Path:
@@ -38,6 +42,47 @@ def dataset_folder(dataset: Path | str) -> Path:
         f"There is no data set {dataset!r}: neither a name under data/ nor a path to a folder "
         f"that holds Images/Case_000, Images/Case_001 … ({hint})."
     )
+
+
+def left_behind(name: str) -> bool:
+    """Whether a system left a file or folder of this name, which is then no case and no mask."""
+    return name.startswith((".", "~$")) or name.lower() in LEFT_BEHIND
+
+
+def cases_in(folder: Path) -> list[Path]:
+    """The folders in a folder that are a case each, links among them, by name.
+
+    Neither what systems left nor an empty folder is one, unless it is named like those that hold
+    files: then its own did not arrive, which the loader says.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+        found = [entry for entry in entries if entry.is_dir() and not left_behind(entry.name)]
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror}). Give permission.") from None
+    filled = {entry.name: holds_files(entry) for entry in found}
+    patterns = {re.sub(r"\d+", "#", name) for name in filled if filled[name]}
+    return [e for e in found if filled[e.name] or re.sub(r"\d+", "#", e.name) in patterns]
+
+
+def holds_files(folder: Path) -> bool:
+    """Whether anything but what systems left lies below a folder; a shut one may hold something."""
+    shut: list[OSError] = []
+    walk = os.walk(folder, onerror=shut.append, followlinks=True)
+    return any(not left_behind(name) for _, _, names in walk for name in names) or bool(shut)
+
+
+def chosen_series(folder: Path) -> dict[str, str]:
+    """`series.txt` of a data set or folder of cases: case -> SeriesInstanceUID, or "largest".
+
+    A line for each case that holds several series, such as `Case_000 1.2.840.113619.2.55`.
+    """
+    file = folder / "series.txt"
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    lines = [line.rsplit(maxsplit=1) for line in text.splitlines() if line.strip()]
+    if any(len(line) != 2 for line in lines):
+        raise InputError(f"{file} has a line of one word, expected a case and a SeriesInstanceUID.")
+    return {case.strip(): uid for case, uid in lines}
 
 
 def derived_folder(dataset: Path | str) -> Path:
@@ -120,7 +165,7 @@ def write_table(path: Path | str, table: "pd.DataFrame", **options: Any) -> None
 def write_json(path: Path | str, content: Any) -> None:
     """Write `content` as indented JSON, whole or not at all."""
     with written_whole(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="ascii")
 
 
 def _umask():
