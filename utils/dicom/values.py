@@ -24,8 +24,9 @@ def text(dataset: Dataset, keyword: str) -> str:
         return ""
     if item is None:
         return ""
-    if isinstance(item, RawDataElement) and isinstance(item.value, bytes) and item.value.isascii():
-        return item.value.decode("ascii").strip(" \0")
+    raw = item.value if isinstance(item, RawDataElement) else None
+    if isinstance(raw, bytes) and raw.isascii() and b"\x1b" not in raw:  # PS3.5 6.1.2.5.3
+        return raw.decode("ascii").strip(" \0")
     try:
         value = dataset[item.tag].value
     except Exception:  # an undecodable text is no text

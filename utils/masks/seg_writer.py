@@ -11,9 +11,14 @@ from pathlib import Path
 
 import highdicom
 import numpy as np
+from pydicom import config
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
+from pydicom.valuerep import DA, TM
 
-from utils.dicom import Volume, frames_of, library_silenced, read_header
+from utils.dicom import Volume, frames_of, library_silenced, read_header, text
 from utils.errors import InputError, about
 from utils.masks.seg_reader import LUNG, seg_masks
 from utils.workspace import written_whole
@@ -21,9 +26,13 @@ from utils.workspace import written_whole
 ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
 MEANINGS = {"both": "Lung", "right": "Right lung", "left": "Left lung"}
 AI = Code("123110", "DCM", "Artificial Intelligence")
-TYPE_2 = (  # elements that must be there but may be empty (PS3.3 C.7.1.1, C.7.2.1)
-    "PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime"
-).split()
+# What is taken from the series' headers: elements that must be there but may be empty (PS3.3
+# C.7.1.1, C.7.2.1), and those that say which slices they are and where they lie
+TYPE_2 = """PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate
+    StudyTime ReferringPhysicianName""".split()
+PLACE = """SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality Rows Columns NumberOfFrames
+    ImagePositionPatient ImageOrientationPatient PixelSpacing SharedFunctionalGroupsSequence
+    PerFrameFunctionalGroupsSequence""".split()
 
 
 def write_seg(
@@ -93,13 +102,36 @@ def _sources(volume):
     placed = np.abs(index - np.insert(np.zeros((len(order), 2)), 0, order, axis=1)).max() < 0.5
     if not (own and placed and sorted(order) == list(range(volume.stored_shape[0]))):
         raise InputError("the source files are not as they were loaded. Load the series again")
-    for header in headers:
-        # would be copied, and some vendors' items lack what they must have
-        header.dataset.pop("ReferencedStudySequence", None)
-        for keyword in TYPE_2:
-            if keyword not in header.dataset:
-                setattr(header.dataset, keyword, None)
-    return [header.dataset for header in headers], order
+    step, reference = volume.spacing["HPL".index(volume.stored_axes[0])], highdicom.UID()
+    return [_essence(header, step, reference) for header in headers], order
+
+
+def _essence(header, step, frame_of_reference):
+    """What a SEG needs of a source image, its texts in UTF-8; whatever else is wrong stays behind.
+
+    step : mm, in place of a SliceThickness; frame_of_reference : in place of one that is missing.
+    """
+    kept = Dataset()
+    for keyword in PLACE:
+        if keyword in header.dataset:
+            kept[keyword] = header.dataset[keyword]
+    for keyword in TYPE_2:
+        setattr(kept, keyword, _if_valid(keyword, text(header.dataset, keyword)))
+    kept.SpecificCharacterSet, kept.SOPClassUID = "ISO_IR 192", header.facts.sop_class
+    kept.SliceThickness = text(header.dataset, "SliceThickness") or step
+    kept.FrameOfReferenceUID = header.facts.frame_of_reference_uid or frame_of_reference
+    return kept
+
+
+def _if_valid(keyword, value):
+    """A value that its element may have (PS3.5 6.2), else None."""
+    vr = dictionary_VR(keyword)
+    try:
+        DataElement(tag_for_keyword(keyword), vr, value, validation_mode=config.RAISE)
+        DA(value) if vr == "DA" else TM(value) if vr == "TM" else None
+    except ValueError:
+        return None
+    return None if keyword == "PatientSex" and value not in ("M", "F", "O") else value
 
 
 def _segmentation(sources, stored, regions, algorithm):
@@ -141,7 +173,7 @@ def _segmentation(sources, stored, regions, algorithm):
             series_description="Lung segmentation",
             omit_empty_frames=False,
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # highdicom may raise nearly anything
         raise InputError(
             f"the series' headers do not suffice for a SEG ({error}). Export the series again"
         ) from None
