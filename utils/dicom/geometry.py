@@ -97,31 +97,29 @@ def _location_notes(frames, heights):
     return ["SliceLocation contradicts ImagePositionPatient: slices were ordered by position."]
 
 
-def check_spacing(heights, names):
-    """Notes on the spacing of slices at sorted heights [n >= 2] along the normal, in mm.
+def check_spacing(positions, axes, names, thickness):
+    """Notes on the spacing of slices at positions [n >= 2, 3] in mm, sorted along axes[0].
 
     Raises InputError naming the neighbours where slices are missing or unevenly spaced, and for a
     slice far from where even spacing puts it: gaps that drift add up though each is within bounds.
     """
+    heights = positions @ axes[0]
     gaps = np.diff(heights)
     usual = float(np.sort(gaps)[(len(gaps) - 1) // 2])  # lower median: of 3 and 6 mm, 3
     worst = int(np.abs(gaps - usual).argmax())
     deviation = abs(gaps[worst] - usual) / usual
-    if deviation > 0.1:
-        missing = round(float(gaps[worst]) / usual) - 1
-        cause = (
-            f"{missing} slice{'s are' if missing > 1 else ' is'} missing"
-            if missing >= 1
-            else "the slices are not evenly spaced"
-        )
+    rounded = _evenly_rounded(heights)
+    if deviation > 0.1 and not rounded:
+        cause, tilt = _cause(gaps, usual, names, thickness), _tilt(positions, axes)[0]
+        tilted = f" (gantry tilt of {tilt:.1f}°, too)" if tilt > TILT_LIMIT else ""
         raise InputError(
             f"gap of {gaps[worst]:.4g} mm between {names[worst]} and {names[worst + 1]} where the "
-            f"spacing is {usual:.4g} mm: {cause}. Fetch the series again"
+            f"spacing is {usual:.4g} mm: {cause}{tilted}"
         )
     spacing = float(heights[-1] - heights[0]) / len(gaps)
     even = np.linspace(heights[0], heights[-1], len(heights))
     farthest = int(np.abs(heights - even).argmax())
-    if abs(heights[farthest] - even[farthest]) > OFF_GRID_LIMIT * spacing:
+    if abs(heights[farthest] - even[farthest]) > OFF_GRID_LIMIT * spacing and not rounded:
         raise InputError(
             f"{names[farthest]} lies at {heights[farthest]:.5g} mm, expected at "
             f"{even[farthest]:.5g} mm if all slices are {spacing:.4g} mm apart: the gaps drift "
@@ -129,10 +127,49 @@ def check_spacing(heights, names):
         )
     if deviation <= 0.01:
         return []
+    why = f", as positions rounded to {rounded:g} mm do" if rounded else ""
     return [
         f"The slice spacing varies by {100 * deviation:.0f} % ({gaps.min():.4g} to "
-        f"{gaps.max():.4g} mm); its mean is used."
+        f"{gaps.max():.4g} mm){why}; its mean is used."
     ]
+
+
+def _evenly_rounded(heights):
+    """The last decimal, in mm, of heights that lie evenly but for their rounding to it; else 0.
+
+    Both ends are off by half of it at most, and so is each slice: together by no more than the
+    whole. Of spacings under twice the decimal, a gap that was rounded up may hold a missing slice.
+    """
+    even = np.linspace(heights[0], heights[-1], len(heights))
+    off = max(np.ptp(np.diff(heights)), np.abs(heights - even).max())
+    for decimal in (1.0, 0.1, 0.01, 0.001):
+        if np.abs(heights - decimal * np.rint(heights / decimal)).max() < 1e-6:
+            return decimal if off <= 1.001 * decimal and even[1] - even[0] >= 2 * decimal else 0
+    return 0
+
+
+def _cause(gaps, usual, names, thickness):
+    """Why slices are not evenly spaced, and what to do: some are missing, or it is so scanned."""
+    times = gaps / usual
+    missing = int(np.rint(times).sum()) - len(gaps)
+    whole = missing > 0 and np.abs(times - np.rint(times)).max() <= 0.1
+    absent = f"{missing} slice{'s are' if missing > 1 else ' is'} missing. Fetch the series again"
+    at = 1 + int(np.abs(np.diff(gaps)).argmax()) if len(gaps) > 3 else 0
+    parts = gaps[:at], gaps[at:]
+    if min(map(len, parts)) > 1 and all(np.ptp(part) <= 0.1 * part.mean() for part in parts):
+        change = "the spacing changes from {:.4g} to {:.4g} mm".format(*(p.mean() for p in parts))
+        if whole and thickness[0] == thickness[-1]:
+            return f"{change} at {names[at]}, or {absent}"
+        return f"{change} at {names[at]}. Resample it to even spacing, or separate the parts"
+    return absent if whole else "the slices are not evenly spaced. Fetch the series again"
+
+
+def _tilt(positions, axes):
+    """Degrees between the way from the first slice to the last and axes[0], and mm sideways."""
+    way = positions[-1] - positions[0]
+    rise = float(way @ axes[0])
+    drift = float(np.linalg.norm(way - rise * axes[0]))
+    return float(np.degrees(np.arctan2(drift, rise))), drift
 
 
 def check_stack(positions, axes, names):
@@ -140,16 +177,13 @@ def check_stack(positions, axes, names):
 
     positions [n >= 2, 3], sorted along the normal axes[0].
     """
-    way = positions[-1] - positions[0]
-    rise = float(way @ axes[0])
-    drift = float(np.linalg.norm(way - rise * axes[0]))
-    tilt = float(np.degrees(np.arctan2(drift, rise)))
+    (tilt, drift), way = _tilt(positions, axes), positions[-1] - positions[0]
     if tilt > TILT_LIMIT and drift > 0.1:
         raise InputError(
             f"gantry tilt of {tilt:.1f}°: each slice lies sideways of the one before, so that the "
             "voxels are no boxes. Resample the series to an untilted grid first"
         )
-    share = (positions - positions[0]) @ axes[0] / rise
+    share = (positions - positions[0]) @ axes[0] / (way @ axes[0])
     astray = np.linalg.norm(positions - positions[0] - np.outer(share, way), axis=1)
     if astray.max() > 0.5:
         raise InputError(
