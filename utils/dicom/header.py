@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_partial
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+)
 
 from utils.dicom.values import text
 from utils.errors import InputError
@@ -22,11 +27,10 @@ LARGEST_INFLATED = 256 * 1024**2  # bytes; a deflated file may claim a thousandf
 MOST_ITEMS = 50_000  # of sequences; an enhanced CT of 4000 slices has some 40,000
 MOST_ELEMENTS = 10_000  # outside sequences; scanners write some hundreds
 ITEM = b"\xfe\xff\x00\xe0"  # tag of a sequence's item, little endian
-# groups that may follow the pixels, in both byte orders: signatures and trailing padding
-AFTER_PIXELS = {b"\xfa\xff", b"\xff\xfa", b"\xfc\xff", b"\xff\xfc"}
 ENCAPSULATED = 0xFFFFFFFF  # length of pixel data in fragments
 PIXEL_DATA = 0x7FE00010  # integer pixels
-LONGEST_UID, LONGEST_TEXT = 64, 256  # characters (PS3.5 6.2, with room); hostile ones have more
+LONGEST_TEXT = 256  # characters (PS3.5 6.2, with room); hostile ones have more
+STANDARD = "1.2.840.10008."  # what the standard's class UIDs begin with; others are a maker's own
 PIXEL_TAGS = {0x7FE00008, 0x7FE00009, PIXEL_DATA}  # float, double and integer pixels
 
 
@@ -87,18 +91,33 @@ class Source:
     inflated: bytes | None = None
 
     def after_pixels(self):
-        """How many bytes, if they are no DICOM element and no padding, follow the pixels."""
+        """How many bytes, if they are neither DICOM elements nor padding, follow the pixels."""
         end = self.pixel_offset + self.pixel_length
         if end >= self.size:
             return 0
         if self.inflated is None:
             with open(self.path, "rb", buffering=0) as file:
                 file.seek(end)
-                start = file.read(8)
+                rest = file.read()
         else:
-            start = self.inflated[end : end + 8]
-        known = start[:2] in AFTER_PIXELS or start.strip(b"\0 ") == b""
+            rest = self.inflated[end:]
+        known = not rest.strip(b"\0 ") or _are_elements(rest, self.syntax)
         return 0 if known else self.size - end
+
+
+def _are_elements(data, syntax):
+    """Whether bytes are elements of a data set that may follow the pixels, up to their end."""
+    implicit = syntax == ImplicitVRLittleEndian
+    try:
+        found = list(
+            read_dataset(BytesIO(data), implicit, syntax != ExplicitVRBigEndian).elements()
+        )
+        ends = [e.value_tell + e.length for e in found if isinstance(e, RawDataElement)]
+        named = implicit or all(e.VR.isalpha() and e.VR.isupper() for e in found)
+        after = min(int(element.tag) for element in found) > PIXEL_DATA
+    except Exception:  # pydicom may raise nearly anything on what are no elements
+        return False
+    return after and named and max(ends, default=0) <= len(data)
 
 
 def read_header(path: Path, name: str) -> Source | None:
@@ -189,8 +208,7 @@ def _facts(dataset):
     if not said["sop_class"]:
         meta = getattr(dataset, "file_meta", Dataset())
         said["sop_class"] = text(meta, "MediaStorageSOPClassUID")
-    uids = {name: said[name][:LONGEST_UID] for name in said if name.endswith(("_uid", "_class"))}
-    return Facts(**said | uids)
+    return Facts(**said)
 
 
 def _inflate(data, name):
@@ -218,7 +236,7 @@ def _guessed_syntax(dataset):
     implicit, little = dataset.original_encoding
     if implicit:
         return str(ImplicitVRLittleEndian)
-    return "1.2.840.10008.1.2.1" if little else "1.2.840.10008.1.2.2"
+    return "1.2.840.10008.1.2.1" if little else str(ExplicitVRBigEndian)
 
 
 def _starts_like_dicom(block):

@@ -4,9 +4,10 @@ import sys
 from itertools import groupby
 
 import numpy as np
+from pydicom.uid import UID
 
 from utils.dicom.decoding import decode_frames
-from utils.dicom.header import ENCAPSULATED, PIXEL_DATA
+from utils.dicom.header import ENCAPSULATED, ITEM, PIXEL_DATA, STANDARD
 from utils.errors import InputError, about
 
 LOWEST_HU = -1024  # HU: the lowest value of a 12-bit scanner; what is below is padding
@@ -40,8 +41,12 @@ def load_pixels(frames):
                 raise InputError(f"it cannot be read ({error.strerror or error})") from None
             padded += sum(to_hounsfield(hu[k], frames[k]) for k in group)
     notes = []
+    native = [frame for frame in frames if frame.source.pixel_length != ENCAPSULATED]
+    excess = {f.name for f in native if f.source.pixel_length > native_length(f.coding) + 8}
+    if excess:
+        notes = [f"Bytes after the pixels of {len(excess)} files were taken for padding."]
     if padded:
-        notes = [
+        notes += [
             f"Padding below {LOWEST_HU} HU or marked as such was set to {LOWEST_HU} HU "
             f"in {padded} slices."
         ]
@@ -115,8 +120,19 @@ def _read_into(hu, group, frames):
     first = frames[group[0]]
     if first.source.pixel_tag != PIXEL_DATA:
         raise InputError("pixels are stored as floating point, expected integers. Export again")
-    native = first.source.syntax in LITTLE_ENDIAN or first.source.syntax == BIG_ENDIAN
-    if native and first.source.pixel_length != ENCAPSULATED:
+    syntax, expected = first.source.syntax, native_length(first.coding)
+    native = syntax in LITTLE_ENDIAN or syntax == BIG_ENDIAN
+    in_items = first.source.pixel_length == ENCAPSULATED or (
+        first.source.pixel_length != expected
+        and _bytes(first.source, first.source.pixel_offset, 4) == ITEM
+    )
+    if native == in_items and syntax.startswith(STANDARD):
+        found = "compressed" if in_items else "not compressed"
+        raise InputError(
+            f"the header says {UID(syntax).name}, but the pixels are {found}: the two contradict "
+            "each other. Have the archive send the series again"
+        )
+    if native:
         for k in group:
             _read_native(hu[k], frames[k])
         return
@@ -131,14 +147,14 @@ def _read_native(slot, frame):
     """Uncompressed pixels of one frame straight from the file into their slot."""
     source, coding = frame.source, frame.coding
     length = coding.rows * coding.cols * coding.allocated // 8
-    expected, stated = length * coding.frames, source.pixel_length
+    expected, stated = native_length(coding), source.pixel_length
     available = source.size - source.pixel_offset
     if stated < expected or available < expected:
         raise InputError(
             f"truncated pixel data: {min(stated, available):,} bytes where {coding.frames} frame(s)"
             f" of {coding.rows} x {coding.cols} need {expected:,}. Fetch the file again"
         )
-    if stated > expected + 8:  # a few bytes of padding are harmless, a row is not
+    if stated > expected + 8 and not _is_padding(source, coding, expected):
         raise InputError(
             f"{stated:,} bytes of pixel data where {coding.frames} frame(s) of {coding.rows} x "
             f"{coding.cols} need {expected:,}: Rows or Columns is wrong. Fetch the file again"
@@ -158,6 +174,27 @@ def _read_native(slot, frame):
             raise InputError("the file became shorter while it was read. Try again")
     if (source.syntax == BIG_ENDIAN) != (sys.byteorder == "big"):
         slot.byteswap(inplace=True)
+
+
+def native_length(coding):
+    """Bytes of a file's pixels without compression."""
+    return coding.rows * coding.cols * coding.allocated // 8 * coding.frames
+
+
+def _is_padding(source, coding, expected):
+    """Whether more bytes than the pixels need are padding (PS3.5 8.1.1), and no part of a picture.
+
+    They are zeros; but so is air at the foot of a picture. Were it wider than Columns says, its rows
+    would be more alike at the true width.
+    """
+    data = _bytes(source, source.pixel_offset, source.pixel_length)
+    if data[expected:].strip(b"\0"):
+        return False
+    depth, rows = coding.allocated // 8, coding.rows * coding.frames
+    pixels = np.frombuffer(data[: len(data) // depth * depth], f"<u{depth}").astype(np.int32)
+    images = [pixels[: rows * w].reshape(rows, w) for w in (coding.cols, len(pixels) // rows)]
+    stated, wider = [np.abs(np.diff(image, axis=0)).sum() / image.shape[1] for image in images]
+    return len(pixels) % rows > 0 or stated <= wider
 
 
 def _from_bytes(data, source, coding):
