@@ -1,6 +1,7 @@
 """Files of a folder: which are read, which are skipped and noted, which are refused."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -141,3 +142,95 @@ def test_whole_archive_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(dicom_files, "MOST_FILES", 4)
     write_series(tmp_path)
     assert "5 files, expected those of one case (at most 4)" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "lost"),
+    [
+        ("IM{:04d}", "IM0002"),
+        ("CT.1.2.840.{}", "CT.1.2.840.2"),
+        ("{}.dcm", "2.dcm"),
+        ("0123456789abcdef012345678{:07x}", "0123456789abcdef0123456780000002"),
+    ],
+)
+@pytest.mark.parametrize(
+    "left", [b"", b"<?xml version='1.0'?><Error/>", b"version https://git-lfs"]
+)
+def test_text_or_nothing_in_the_place_of_slices_is_refused(tmp_path, names, lost, left):
+    """At the head end, where no gap tells of it."""
+    for k, path in enumerate(reversed(write_series(tmp_path))):
+        path.rename(tmp_path / names.format(k))
+    for number in (2, 1, 0):
+        (tmp_path / names.format(number)).write_bytes(left)
+    found = "is empty (0 bytes)" if not left else "is not readable as DICOM"
+    first = min(names.format(number) for number in (2, 1, 0))
+    assert f"{first} {found} though it is named like a slice, and 2 more such" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".dcm.part", ".html"])
+def test_slices_that_came_under_another_suffix_give_a_note(tmp_path, suffix):
+    for path in write_series(tmp_path)[3:]:
+        path.unlink()
+        path.with_suffix(suffix).write_text("<html>503</html>")
+    volume = read_series(tmp_path)
+    assert_whole(volume, 3)
+    assert "2 files in the place of slices are no DICOM" in volume.notes[-1]
+
+
+def test_strange_files_beside_numbers_without_a_slice_give_a_note(tmp_path):
+    """Whatever they are called: nine pictures are numbered from 3 on, and two files are none."""
+    write_series(tmp_path, 9, edit=lambda ds, k: setattr(ds, "InstanceNumber", 11 - k))
+    for name in ("a.bin", "b.bin"):
+        (tmp_path / name).write_bytes(b"")
+    notes = read_series(tmp_path).notes
+    assert notes[0] == "Skipped 2 empty (0 bytes) (a.bin, b.bin)."
+    assert "2 files in the place of slices are no DICOM, and 2 numbers up to" in notes[1]
+
+
+@pytest.mark.parametrize("number", [lambda k: 40 + k, lambda k: 1 + k])
+def test_a_file_that_says_nothing_of_slices_gives_no_such_note(tmp_path, number):
+    """Sidecars of slices, a README and Thumbs.db; series may be numbered from anywhere."""
+    paths = write_series(tmp_path, edit=lambda ds, k: setattr(ds, "InstanceNumber", number(k)))
+    paths[0].with_suffix(".json").write_text("{}")
+    (tmp_path / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    (notes,) = read_series(tmp_path).notes
+    assert notes == "Skipped 2 not DICOM (1-005.json, Thumbs.db)."
+
+
+def test_what_systems_leave_below_a_case_is_skipped_and_counted(tmp_path):
+    paths = write_series(tmp_path)
+    (tmp_path / "._1-001.dcm").write_bytes(b"\0\5\x16\7" + bytes(300))
+    for folder in (".ipynb_checkpoints", "__MACOSX", "@eaDir"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(paths[0], tmp_path / folder / "1-001.dcm")
+    volume = read_series(tmp_path)
+    assert_whole(volume)
+    assert volume.notes[0].startswith("Skipped 4 left by the system (")
+
+
+def test_an_object_of_a_makers_own_class_without_pixels_is_skipped(tmp_path):
+    """As Siemens' 1.3.12.2.1107.5.9.1; one that was cut off before its pixels says its rows."""
+    write_series(tmp_path)
+    other = ct_slice(0)
+    other.SOPClassUID = "1.3.12.2.1107.5.9.1"
+    del other.PixelData
+    save(other, tmp_path / "cut.dcm")
+    assert "cut.dcm ends before its pixel data" in refusal(tmp_path)
+    del other.Rows, other.Columns
+    save(other, tmp_path / "cut.dcm")
+    volume = read_series(tmp_path)
+    assert_whole(volume)
+    assert volume.notes == ("Skipped 1 CT object without pixels (cut.dcm).",)
+
+
+def test_a_screenshot_is_skipped_but_not_slices_that_are_kept_as_such(tmp_path):
+    capture = "1.2.840.10008.5.1.4.1.1.7"
+    write_series(tmp_path, edit=lambda ds, k: setattr(ds, "SOPClassUID", capture))
+    report = ct_slice(0)
+    report.SOPClassUID, report.SeriesInstanceUID, report.PatientID = capture, "1.2.9", ""
+    for keyword in ("ImagePositionPatient", "SliceLocation", "RescaleSlope"):
+        delattr(report, keyword)
+    save(report, tmp_path / "dose.dcm")
+    volume = read_series(tmp_path)
+    assert_whole(volume)
+    assert volume.notes == ("Skipped 1 screenshot (dose.dcm).",)

@@ -7,6 +7,7 @@ import pytest
 from dicom_checks import assert_whole, refusal
 from dicom_factory import ROOT, SERIES, ct_slice, save, set_pixels, write_series
 
+from utils.dicom.__main__ import main
 from utils.dicom.reader import read_series
 
 
@@ -135,4 +136,57 @@ def test_pixel_spacing_may_differ_by_what_rounding_leaves(tmp_path):
     write_series(
         tmp_path, edit=lambda ds, k: k == 2 and setattr(ds, "PixelSpacing", [0.75005, 0.5])
     )
+    assert_whole(read_series(tmp_path))
+
+
+def test_the_largest_of_several_series_can_be_asked_for(tmp_path):
+    two_series(tmp_path)
+    volume = read_series(tmp_path, series_uid="largest")
+    assert_whole(volume, 5)
+    assert "Left out 1 other series: 1.2.3 (CT, “Bone”, 3 slices)." in volume.notes
+    assert "Choose one: --series UID or --largest" in refusal(tmp_path)
+    for arguments in (["--largest"], ["--series", "1.2.3"]):
+        assert main([str(tmp_path), *arguments]) == 0
+    assert main([str(tmp_path)]) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"Modality": "PT", "PatientID": "P2"},
+        {"RescaleSlope": None, "RescaleIntercept": None},
+        {"ImagePositionPatient": None, "SliceLocation": None},
+    ],
+)
+def test_what_is_no_ct_in_its_place_does_not_stand_in_the_way(tmp_path, other):
+    """A dose report or another modality of the study, with more files than the CT."""
+
+    def edit(dataset, k):
+        dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "1.2.3", f"1.2.3.{k}"
+        for keyword, value in other.items():
+            setattr(dataset, keyword, value) if value else delattr(dataset, keyword)
+
+    write_series(tmp_path / "a", 7, edit=edit)
+    write_series(tmp_path / "ct")
+    for chosen in (None, "largest"):
+        volume = read_series(tmp_path, series_uid=chosen)
+        assert_whole(volume)
+        assert volume.notes[0].startswith("Left out 1 other series: 1.2.3 (")
+
+
+def test_a_series_uid_for_each_slice_is_one_sentence(tmp_path):
+    write_series(tmp_path, 12, edit=lambda ds, k: setattr(ds, "SeriesInstanceUID", f"1.2.{k}"))
+    message = refusal(tmp_path)
+    assert "each of the 12 slices has a SeriesInstanceUID of its own" in message
+    assert len(message) < 300
+    assert refusal(tmp_path, series_uid="9").count("“Thorax”") == 8
+
+
+@pytest.mark.parametrize("keyword", ["SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID"])
+def test_a_uid_that_is_too_long_is_refused(tmp_path, keyword):
+    """Cut to 64 characters, two series might become one."""
+    long = "1.2." + "3" * 61
+    write_series(tmp_path, edit=lambda ds, k: setattr(ds, keyword, long))
+    assert "_uid is longer than 64 characters" in refusal(tmp_path)
+    write_series(tmp_path, edit=lambda ds, k: setattr(ds, "SeriesInstanceUID", long[:64]))
     assert_whole(read_series(tmp_path))

@@ -1,17 +1,23 @@
 """Which files of a folder are slices, and why the others are left out."""
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from utils.dicom.header import Source, read_header
+from utils.dicom.header import STANDARD, Source, read_header
+from utils.dicom.values import integer, text
 from utils.errors import InputError
+from utils.workspace import left_behind
 
 MOST_FILES = 20_000  # an archive given by mistake would fill the memory with headers
 # modalities of objects that accompany a series and are no slices of it
 COMPANIONS = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "SR", "PR", "KO", "REG", "DOC"}
+PLACES = ("ImagePositionPatient", "SliceLocation", "PerFrameFunctionalGroupsSequence")
+NOT_DICOM, EMPTY = "not DICOM", "empty (0 bytes)"
 
 
 @dataclass
@@ -73,6 +79,10 @@ def scan_folder(folder):
         )
     for name, path in listed:
         scan.files += 1
+        *folders, last = name.split("/")
+        if last.startswith("._") or any(left_behind(folder) for folder in folders):
+            scan.skip("left by the system", name)
+            continue
         if path.name.upper() == "DICOMDIR":
             scan.skip("DICOMDIR", name)
             continue
@@ -85,16 +95,49 @@ def scan_folder(folder):
             scan.skip(reason, name)
         else:
             scan.sources.append(source)
-    suffixes = {source.path.suffix.lower() for source in scan.sources} | {".dcm", ".dicom", ".ima"}
+    _refuse_lost_slices(scan, strangers)
     for name, path in strangers:
-        if _named_like_a_slice(path, suffixes):
-            found = "is empty (0 bytes)" if path.stat().st_size == 0 else "is not readable as DICOM"
-            raise InputError(
-                f"{name} {found} though it is named like a slice. "
-                "Fetch the file again, or remove it if it is none"
-            )
-        scan.skip("not DICOM", name)
+        scan.skip(EMPTY if path.is_file() and not path.stat().st_size else NOT_DICOM, name)
     return scan
+
+
+def _refuse_lost_slices(scan, strangers):
+    """Raise InputError for files that are no DICOM in places where slices should be."""
+    suffixes = {source.path.suffix.lower() for source in scan.sources} | {".dcm", ".dicom", ".ima"}
+    patterns = {_pattern(source.path.name) for source in scan.sources}
+    lost = [one for one in strangers if _named_like_a_slice(one[1], suffixes, patterns)]
+    if lost:
+        name, path = lost[0]
+        found = "is empty (0 bytes)" if path.stat().st_size == 0 else "is not readable as DICOM"
+        more = f", and {len(lost) - 1} more such files of {scan.files}" if len(lost) > 1 else ""
+        raise InputError(
+            f"{name} {found} though it is named like a slice{more}. "
+            "Fetch the series again, or remove what is none of its files"
+        )
+
+
+def missing_slices(scan, sources):
+    """A note where files that are no DICOM may stand for slices that did not arrive, in a list.
+
+    InstanceNumber, which mostly counts from 1, tells of slices at an end, where no gap shows.
+    """
+    strange = scan.skipped.get(NOT_DICOM, []) + scan.skipped.get(EMPTY, [])
+    strange = [name.split("/")[-1] for name in strange]
+    strange = [name for name in strange if not left_behind(name)]
+    stems = {_stem(source.path.name) for source in sources}
+    patterns = {_pattern(stem) for stem in stems}  # 1-001.txt beside 1-001.dcm replaces no slice
+    named = [n for n in strange if _pattern(_stem(n)) in patterns and _stem(n) not in stems]
+    try:
+        numbers = {integer(source.dataset, "InstanceNumber", 0) for source in sources}
+    except InputError:
+        numbers = {0}
+    absent = max(numbers) - len(numbers) if min(numbers) > 0 else 0
+    if not named and not (absent and len(strange) >= min(absent, 2)):
+        return []
+    return [
+        f"{len(named or strange)} files in the place of slices are no DICOM, and {absent} numbers "
+        "up to the highest InstanceNumber have no slice: slices may be missing."
+    ]
 
 
 def reason_to_skip(source: Source) -> str:
@@ -109,7 +152,7 @@ def reason_to_skip(source: Source) -> str:
     if "CT Image" not in sop_class and (modality in COMPANIONS or "Segmentation" in sop_class):
         return f"{modality or 'SEG'} object"
     if source.pixel_tag is None:
-        if "Storage" in sop_class and "Image" not in sop_class:
+        if _of_a_private_class(source) or ("Storage" in sop_class and "Image" not in sop_class):
             return f"{modality or sop_class} object without pixels"
         raise InputError(
             f"{source.name} ends before its pixel data ({source.size:,} bytes): truncated. "
@@ -117,13 +160,40 @@ def reason_to_skip(source: Source) -> str:
         )
     if "LOCALIZER" in source.facts.image_type.upper():
         return "localizer"
+    if "Secondary Capture" in sop_class and not any(k in source.dataset for k in PLACES):
+        return "screenshot"
     return ""
 
 
-def _named_like_a_slice(path, suffixes):
-    """True for a stranger that may be a damaged slice: the slices' suffix, and no text in it."""
+def _of_a_private_class(source):
+    """Whether a file without pixels is an object of its maker's own, and no slice that was cut off.
+
+    The file meta information, if it is whole, says so; else the class that stands before a
+    modality. An image would have said next how many rows it has.
+    """
+    meta = text(getattr(source.dataset, "file_meta", Dataset()), "MediaStorageSOPClassUID")
+    stated = (not source.bare and meta) or (source.facts.modality and source.facts.sop_class)
+    return bool(stated) and not stated.startswith(STANDARD) and "Rows" not in source.dataset
+
+
+def _stem(name):
+    """A file's name without suffixes: "IM0012.dcm.part" gives "IM0012", "CT.1.2" itself."""
+    return re.sub(r"(\.[A-Za-z]\w*)+$", "", name)
+
+
+def _pattern(name):
+    """A file's name with # for its numbers: "IM0012.dcm" gives "im#.dcm", "CT.1.2.840" "ct.#"."""
+    return re.sub(r"[0-9a-f-]{16,}|\d+(\.\d+)*", "#", name.lower())
+
+
+def _named_like_a_slice(path, suffixes, patterns):
+    """True for a stranger that may be a lost slice: a slice's name, or suffix and no text in it."""
     suffix = path.suffix.lower()
-    if path.name.startswith(".") or suffix not in suffixes or not path.is_file():
+    if path.name.startswith(".") or not path.is_file():
+        return False
+    if _pattern(path.name) in patterns:
+        return True
+    if suffix not in suffixes:
         return False
     with open(path, "rb") as file:
         start = file.read(4096)

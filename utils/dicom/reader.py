@@ -6,17 +6,18 @@ test_slice_order.py and test_geometry.py, values in test_pixels.py and test_deco
 """
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
 
 from utils.dicom import geometry
-from utils.dicom.files import scan_folder
+from utils.dicom.files import missing_slices, scan_folder
 from utils.dicom.frames import MOST_SLICES, frames_of
 from utils.dicom.pixels import load_pixels
 from utils.dicom.series import check_uniform, one_series, without_copies
 from utils.dicom.values import library_silenced
-from utils.errors import InputError, about
+from utils.errors import InputError, about, printable
 
 # What of a header is kept with a volume: to tell whose it is, and to refer to it
 IDENTITY = (
@@ -83,12 +84,12 @@ class Volume:
 def read_series(folder: Path | str, series_uid: str | None = None) -> Volume:
     """Read one CT series from all files below `folder` (PS3.3 C.7.6.2, C.11.1).
 
-    series_uid : SeriesInstanceUID to take where the folder holds several. Returns a Volume.
-    Raises InputError for anything that would give a wrong, incomplete or ambiguous volume.
-    Nothing is ever written.
+    series_uid : SeriesInstanceUID to take where the folder holds several, or "largest" for that
+    of most slices. Returns a Volume. Raises InputError for anything that would give a wrong,
+    incomplete or ambiguous volume. Nothing is ever written.
     """
     folder = Path(folder)
-    case = folder.resolve().name
+    case = printable(Path(os.path.abspath(folder)).name)  # a link's own name, not its target's
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}. Give the folder that holds the series.")
     with about(case), library_silenced():
@@ -100,7 +101,7 @@ def _read(folder, case, series_uid):
     scan = scan_folder(folder)
     notes = [f"Skipped {scan.summary()}."] if scan.skipped else []
     sources, others = one_series(scan, series_uid)
-    notes += others
+    notes += others + missing_slices(scan, sources)
     bare = [source.name for source in sources if source.bare]
     if bare:
         notes.append(
@@ -131,7 +132,7 @@ def _read(folder, case, series_uid):
         affine=geometry.canonical_affine(affine, stored.shape, canonical),
         identity=_identity(case, frames[0].source),
         files=tuple(str(frame.source.path) for frame in frames),
-        notes=tuple(notes + place_notes + copy_notes + step_notes + pixel_notes),
+        notes=tuple(map(printable, notes + place_notes + copy_notes + step_notes + pixel_notes)),
         stored_axes=geometry.axes_code(axes),
     )
 
@@ -140,7 +141,8 @@ def _step(frames, positions, axes):
     """Way in mm from one slice to the next (LPS vector), and notes."""
     names = [frame.name for frame in frames]
     if len(frames) > 1:
-        notes = geometry.check_spacing(positions @ axes[0], names)
+        thickness = [frame.thickness for frame in frames]
+        notes = geometry.check_spacing(positions, axes, names, thickness)
         geometry.check_stack(positions, axes, names)
         return (positions[-1] - positions[0]) / (len(frames) - 1), notes
     thickness = frames[0].thickness
@@ -153,7 +155,7 @@ def _step(frames, positions, axes):
 
 def _identity(case, source):
     """Who and what the series is, as text."""
-    said = {name: getattr(source.facts, name) for name in IDENTITY}
+    said = {name: printable(getattr(source.facts, name)) for name in IDENTITY}
     return {"case": case, **said, "transfer_syntax": source.syntax}
 
 

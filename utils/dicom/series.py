@@ -2,41 +2,74 @@
 
 import numpy as np
 
+from utils.dicom.files import PLACES
 from utils.dicom.geometry import SAME_POSITION
 from utils.dicom.pixels import same_pixels
 from utils.errors import InputError
+
+LONGEST_UID = 64  # characters (PS3.5 9.1)
+LARGEST = "largest"  # in place of a UID: the series of most data
+MOST_LISTED = 8  # series in a message
 
 
 def one_series(scan, series_uid):
     """Sources of the one series to load, in the files' order, and notes.
 
-    scan : `files.Scan`. series_uid : SeriesInstanceUID, or None where the folder holds one
-    series. Raises InputError for none, several patients or series, and for what is not CT in HU.
+    scan : `files.Scan`. series_uid : SeriesInstanceUID, "largest", or None where the folder holds
+    one CT series; beside it, what has no place or no HU (reports, other modalities) is left out.
+    Raises InputError for none, several patients or series, and for what is not CT in HU.
     """
     if not scan.sources:
         found = (
             f"{scan.files} files, none a CT slice: {scan.summary()}" if scan.files else "no file"
         )
         raise InputError(f"{found}, expected the .dcm files of one CT series. Check the path")
-    patients = {}
     series = {}
     for source in scan.sources:
-        facts = source.facts
-        patients.setdefault(facts.patient_id or facts.patient_name, source.name)
-        series.setdefault(facts.series_uid, []).append(source)
+        series.setdefault(source.facts.series_uid, []).append(source)
+    measured = {uid: found for uid, found in series.items() if any(map(_is_measured, found))}
+    patients = {}
+    for source in (source for sources in (measured or series).values() for source in sources):
+        patients.setdefault(source.facts.patient_id or source.facts.patient_name, source.name)
     if len(patients) > 1:
         listed = ", ".join(f"{who or 'no PatientID'} ({name})" for who, name in patients.items())
         raise InputError(f"{len(patients)} patients, expected one: {listed}. Separate them")
-    listed = "; ".join(_described(uid, sources) for uid, sources in series.items())
-    if series_uid is None and len(series) > 1:
-        raise InputError(f"{len(series)} series: {listed}. Choose one by series_uid")
-    if series_uid is not None and series_uid not in series:
-        raise InputError(f"no series {series_uid}, only: {listed}. Choose one by series_uid")
-    uid = series_uid if series_uid is not None else next(iter(series))
-    chosen = series.pop(uid)
-    _check_modality(chosen)
-    left = "; ".join(_described(*other) for other in series.items())
-    return chosen, [f"Left out {len(series)} other series: {left}."] if series else []
+    chosen = series.pop(_choose(measured or series, series, series_uid))
+    _check_sources(chosen)
+    left = [f"Left out {len(series)} other series: {_listed(series)}."] if series else []
+    return chosen, left
+
+
+def _is_measured(source):
+    """Whether a file may be a slice of a CT in Hounsfield units: it has a place and a rescale."""
+    dataset = source.dataset
+    rescaled = "RescaleSlope" in dataset or "PerFrameFunctionalGroupsSequence" in dataset
+    return source.facts.modality == "CT" and rescaled and any(key in dataset for key in PLACES)
+
+
+def _choose(measured, series, asked):
+    """The UID of the series to take: what is asked for, or the only one that is measured."""
+    if asked not in (None, LARGEST, *series):
+        raise InputError(f"no series {asked}, only: {_listed(series)}. Choose one of these")
+    if asked in series:
+        return asked
+    if len(measured) > 2 and all(len(sources) == 1 for sources in measured.values()):
+        raise InputError(
+            f"each of the {len(measured)} slices has a SeriesInstanceUID of its own, so that "
+            "nothing says which belong together. Give all slices of a series one UID"
+        )
+    if len(measured) > 1 and asked is None:
+        raise InputError(
+            f"{len(measured)} series: {_listed(measured)}. Choose one: --series UID or --largest, "
+            "series_uid in Python, series.txt for a data set"
+        )
+    return max(measured, key=lambda uid: sum(source.size for source in measured[uid]))
+
+
+def _listed(series):
+    """Series in words, the first of many."""
+    shown = [_described(uid, series[uid]) for uid in list(series)[:MOST_LISTED]]
+    return "; ".join(shown) + (" and more" if len(series) > MOST_LISTED else "")
 
 
 def _described(uid, sources):
@@ -47,9 +80,15 @@ def _described(uid, sources):
     return f"{uid or 'no UID'} ({facts.modality or '?'}, “{description}”, {count})"
 
 
-def _check_modality(sources):
-    """Refuse what is not CT in Hounsfield units."""
+def _check_sources(sources):
+    """Refuse what is not CT in Hounsfield units, and UIDs that are none."""
     for source in sources:
+        for name in ("study_uid", "series_uid", "instance_uid", "frame_of_reference_uid"):
+            if len(getattr(source.facts, name)) > LONGEST_UID:
+                raise InputError(
+                    f"{source.name}: {name} is longer than {LONGEST_UID} characters, which no UID "
+                    "is. Export the series again"
+                )
         modality = source.facts.modality
         if modality != "CT":
             raise InputError(
