@@ -5,6 +5,8 @@ python -m utils.predict FOLDER --out OUT    lungs of a series, or of each case o
 
 import argparse
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from utils.anatomy import body_midline, reasons_to_doubt, split_lungs, stages, volumes_in_litres
-from utils.dicom import read_series
-from utils.errors import InputError, command
+from utils.dicom import read_header, read_series
+from utils.errors import InputError, command, printable
 from utils.inference import segment, steadiness
 from utils.masks import save_mask, write_seg
 from utils.plots import prediction_summary, use_style
@@ -24,10 +26,19 @@ from utils.runtime import best_device
 from utils.settings import Settings, settings_from_json
 from utils.training import load_weights
 from utils.unet import build_unet
-from utils.workspace import REPOSITORY, write_table, written_whole
+from utils.workspace import (
+    REPOSITORY,
+    cases_in,
+    chosen_series,
+    holds_files,
+    write_table,
+    written_whole,
+)
 
 WEIGHTS = REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
 LEAST_STEADY = 0.98  # it reaches 0.991 on its training patients, 0.91 where they fall to 0.87
+COLUMNS = ["case", "slices", "both", "right", "left", "doubts", "notes", "fault"]
+LOG = "predict.log"
 
 
 def load_model(folder: Path = WEIGHTS) -> tuple[nn.Module, Settings]:
@@ -54,35 +65,41 @@ def case_folders(folder: Path | str) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}. Give a series, or a folder of cases.")
-    if (folder / "Images").is_dir():
-        folder = folder / "Images"
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    subfolders = [entry for entry in entries if entry.is_dir()]
-    if not subfolders or any(_is_dicom(entry) for entry in entries if entry.is_file()):
-        return [folder]  # an empty one is refused by the loader, which says why
+    folder = folder / "Images" if (folder / "Images").is_dir() else folder
+    if not holds_files(folder):
+        raise InputError(f"{folder} holds no file, expected a CT series. Check the path.")
+    subfolders = cases_in(folder)
+    if not subfolders or any(_is_dicom(entry) for entry in folder.iterdir() if entry.is_file()):
+        return [folder]
     return subfolders
 
 
 def _is_dicom(file):
-    """Whether a file has the mark of DICOM (PS3.10, 7.1); a README has not."""
+    """Whether a file is DICOM, or would be but for a fault; a README and a CD's index are not."""
     try:
-        with file.open("rb") as stream:
-            return stream.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+        return file.name.upper() != "DICOMDIR" and read_header(file, file.name) is not None
+    except InputError:
+        return True
 
 
 def predict_series(
-    folder: Path | str, out: Path, model: nn.Module, settings: Settings
+    folder: Path | str,
+    out: Path,
+    model: nn.Module,
+    settings: Settings,
+    series: str | None = None,
+    on_row: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
-    """Segment one series and write what was found: `<case>_seg.dcm`, `<case>_seg.npz` and `.png`.
+    """Segment one series and write what was found: `<case>_seg.npz`, `.png` and `_seg.dcm`.
 
     The DICOM SEG refers to the series and holds right and left lung as two segments; the npz
     holds `masks`, uint8 0/1 [slices, rows, cols], slice 0 at the feet end, as data sets of this
-    project do. Returns a dict: `case`, `slices`, litres (`both`, `right`, `left`), and `doubts`,
-    one text. Raises InputError for what the loader refuses; then nothing is written.
+    project do. series : of several in the folder, see `read_series`. on_row : called with the row
+    before anything that is made from it. Returns the row, a dict: `case`, `slices`, litres (`both`,
+    `right`, `left`), `doubts` and `notes`, a text each: what the loader noted, and why there is no
+    SEG where the headers do not suffice for one. Raises InputError for what the loader refuses.
     """
-    volume = read_series(folder)
+    volume = read_series(folder, series)
     mask = segment(model, volume.hu, settings, volume.spacing)
     steady = steadiness(model, volume.hu, mask, settings, volume.spacing)
     steps = list(stages(mask, volume.hu, volume.spacing))
@@ -93,61 +110,112 @@ def predict_series(
     if steady < LEAST_STEADY:
         sentences.append(f"Mirrored and moved slices are answered unlike (DSC {steady:.3f}).")
     case = volume.identity["case"]
+    row = {"case": case, "slices": len(mask), **litres, "doubts": " ".join(sentences)}
+    row["notes"] = " ".join(volume.notes)
     out.mkdir(parents=True, exist_ok=True)
-    write_seg(labels, volume, out / f"{case}_seg.dcm", ("right", "left"), "U-Net, utils.predict")
     save_mask(out / f"{case}_seg.npz", mask)
+    if on_row:
+        on_row(row)
     figure = prediction_summary(volume, labels, litres, sentences)
     with written_whole(out / f"{case}.png") as temporary:
         figure.savefig(temporary)
     plt.close(figure)
-    return {"case": case, "slices": len(mask), **litres, "doubts": " ".join(sentences)}
+    file = out / f"{case}_seg.dcm"
+    file.unlink(missing_ok=True)  # an older one would pass for this mask's
+    try:
+        write_seg(labels, volume, file, ("right", "left"), "U-Net, utils.predict")
+    except InputError as error:
+        row["notes"] = f"{row['notes']} There is no DICOM SEG: {error}".strip()
+    return row
 
 
 def predict_folder(
-    folder: Path | str, out: Path | str, model_folder: Path = WEIGHTS
+    folder: Path | str, out: Path | str, model_folder: Path = WEIGHTS, series: str | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
     """Segment a series or each case of a folder into `out`; see `predict_series`.
 
-    Also writes `volumes.csv`, one row a case. Returns (that table, refusals), the latter a list
-    of the loader's sentences for cases that were refused; the others are segmented all the same.
+    Writes `volumes.csv`, one row a case, anew after each. Whatever goes wrong with one case is its
+    row's `fault`, with a traceback in the log; the others are segmented all the same. Returns
+    (that table, faults). Raises InputError, before anything is computed, where there is no case or
+    `out` is no place to write to. series : see `read_series`; by default what `series.txt` says.
     """
-    out = Path(out)
+    folder, out = Path(folder), Path(out)
+    cases, chosen = case_folders(folder), chosen_series(folder)
+    _check_out(out, folder)
     model, settings = load_model(model_folder)
     use_style()
-    rows, refusals = [], []
-    for series in tqdm(case_folders(folder), desc="segmenting", unit="case"):
+    rows: list[dict[str, Any]] = []
+
+    def keep(found):
+        rows[-1] |= found
+        return _write_rows(rows, out)
+
+    for case in tqdm(cases, desc="segmenting", unit="case"):
+        rows.append({"case": printable(case.name)})
+        wanted = series or chosen.get(case.name)
         try:
-            rows.append(predict_series(series, out, model, settings))
-        except InputError as error:
-            refusals.append(str(error))
-    table = pd.DataFrame(rows)
-    if rows:
-        write_table(out / "volumes.csv", table, float_format="%.4f")
-    return table, refusals
+            table = keep(predict_series(case, out, model, settings, wanted, keep))
+        except Exception as error:  # any fault of one case is its own
+            table = keep({"fault": _logged(error, rows[-1]["case"], out)})
+    return table, [row["fault"] for row in rows if "fault" in row]
+
+
+def _check_out(out, folder):
+    """Make the folder for results with an empty table, or raise InputError."""
+    if folder.resolve() in (out.resolve(), *out.resolve().parents):
+        raise InputError(
+            f"--out {out} lies in the input {folder}, which is never written to. Choose another."
+        )
+    try:
+        _write_rows([], out)
+        (out / LOG).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"--out {out} is no folder that can be written to ({error.strerror}). Choose another."
+        ) from None
+
+
+def _write_rows(rows, out):
+    """Write and return the table of all cases so far; what a case does not have stays empty."""
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"slices": "Int64"})
+    texts = ["doubts", "notes", "fault"]
+    table[texts] = table[texts].astype(object).fillna("")
+    write_table(out / "volumes.csv", table, float_format="%.4f")
+    return table
+
+
+def _logged(error, case, out):
+    """An error as one sentence that begins with the case, its traceback kept in the log."""
+    with (out / LOG).open("a", encoding="utf-8", errors="backslashreplace") as log:
+        log.write(f"{case}\n{traceback.format_exc()}\n")
+    said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    said = printable(said) if said.startswith(case) else printable(f"{case}: {said}")
+    return f"{said.rstrip('.')}. {LOG} has the traceback."
 
 
 @command
 def main(arguments: list[str] | None = None) -> int:
-    """Command line; exit code 1 when a case was refused."""
+    """Command line; exit code 1 when a case has a fault."""
     parser = argparse.ArgumentParser(description="Lungs of a CT series, or of a folder of cases")
     parser.add_argument("folder", help="a DICOM series, or a folder of them; never written to")
     parser.add_argument("--out", required=True, type=Path, help="folder for the results")
     parser.add_argument("--model", type=Path, default=WEIGHTS, help="folder of a trained run")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--series", metavar="UID", help="SeriesInstanceUID, of several in a folder")
+    which.add_argument("--largest", dest="series", action="store_const", const="largest")
     options = parser.parse_args(arguments)
-    table, refusals = predict_folder(options.folder, options.out, options.model)
-    for row in table.to_dict("records"):
+    table, faults = predict_folder(options.folder, options.out, options.model, options.series)
+    for row in table[table["both"].notna()].to_dict("records"):
         print(
             f"{row['case']}: {row['both']:.2f} litres (right {row['right']:.2f}, "
             f"left {row['left']:.2f}) on {row['slices']} slices"
         )
-        if row["doubts"]:
-            print(f"  Warning: {row['doubts']}")
-    for refusal in refusals:
-        print(refusal, file=sys.stderr)
-    if len(table):
-        print(f"{options.out}: masks as DICOM SEG and npz, pictures, volumes.csv")
-        print("For teaching and research; not a medical device.")
-    return 1 if refusals else 0
+        for kind, text in (("Warning", row["doubts"]), ("Note", row["notes"])):
+            print(f"  {kind}: {text}" * bool(text), end="\n" * bool(text))
+    print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
+    print(f"{options.out}: masks as npz and DICOM SEG, pictures, volumes.csv")
+    print("For teaching and research; not a medical device.")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -47,18 +47,17 @@ def show_mask(axis: Axes, mask: np.ndarray, colour: str) -> None:
     tint = np.zeros((*mask.shape, 4))
     tint[mask > 0] = to_rgba(COLOURS[colour], 0.35)
     axis.imshow(tint, aspect=axis.get_aspect())  # imshow would set it back to square pixels
-    if mask.any():
+    if mask.any() and min(mask.shape) > 1:  # a single row has no outline
         axis.contour(mask, levels=[0.5], colors=[COLOURS[colour]], linewidths=0.6)
 
 
 def order_before_and_after(unsorted: np.ndarray, volume: Volume) -> Figure:
     """A coronal cut through slices as the files came, beside the same cut in order."""
     figure, axes = new_figure(1, 2, height=2.6)
-    row = volume.hu.shape[1] // 2
     aspect = volume.spacing[0] / volume.spacing[2]
     stacks = {"folder": unsorted, "patient": volume.hu}
     for axis, (whose, stack) in zip(axes[0], stacks.items(), strict=True):
-        show_slice(axis, stack[::-1, row], aspect=aspect)
+        show_slice(axis, stack[::-1, stack.shape[1] // 2], aspect=aspect)
         axis.set_title(f"slices in the order of the {whose}")
     return figure
 

@@ -1,5 +1,6 @@
 """The pictures of evaluation: predictions, calibration, doubt, intervals and the loss study."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -19,10 +20,10 @@ SIDES = {RIGHT: "prediction", LEFT: "truth"}  # colours that the colour-blind ca
 def prediction_summary(
     volume: Volume, labels: np.ndarray, litres: dict[str, float], sentences: Iterable[str]
 ) -> Figure:
-    """One page for one scan: six axial slices, a coronal cut, volumes and doubts.
+    """One page for one scan: six axial slices, a coronal cut, volumes, doubts and notes.
 
-    volume : Volume; labels : right 1 and left 2; litres : of `volumes_in_litres`;
-    sentences : of `anatomy.reasons_to_doubt`.
+    volume : Volume, its notes stand at the foot; labels : right 1 and left 2; litres : of
+    `volumes_in_litres`; sentences : of `anatomy.reasons_to_doubt`.
     """
     figure = plt.figure(figsize=(TEXT_WIDTH, 5.2), layout="constrained")
     axes = figure.subplot_mosaic("abg\ncdg\nefh", width_ratios=(1, 1, 1.5))
@@ -47,6 +48,9 @@ def prediction_summary(
     axes["h"].text(
         0, 1, "\n".join(lines), va="top", wrap=True, transform=axes["h"].transAxes, fontsize=7
     )
+    notes = textwrap.fill(" ".join(volume.notes), 165, max_lines=8, placeholder=" …")
+    if notes:
+        figure.supxlabel(notes, x=0.01, ha="left", fontsize=5.5)
     return figure
 
 
