@@ -63,17 +63,16 @@ class Settings:
     crop: int = 0  # px; side of the square, out of each slice, that training sees; 0: all of it
 
     def __post_init__(self) -> None:
-        """Raise InputError for an image size that the levels of the network cannot halve.
+        """Raise InputError for a size that the levels cannot halve, down to 2 x 2 px.
 
-        The coarsest level must be left 2 x 2 px: batch normalisation of a single one has no spread.
+        Of a single pixel, batch normalisation has no spread.
         """
         step = 2 ** (self.levels - 1)
         if self.image_size % step or self.image_size < 2 * step:
-            fitting = max(2, round(self.image_size / step)) * step
             raise InputError(
                 f"image_size is {self.image_size} px, expected a multiple of {step} px, at least "
                 f"{2 * step}: a network of {self.levels} levels halves it {self.levels - 1} times. "
-                f"Take {fitting}, or change levels."
+                f"Take {max(2, round(self.image_size / step)) * step}, or change levels."
             )
 
 

@@ -88,7 +88,7 @@ def test_padding_after_the_pixels_is_fine(tmp_path, tail):
 
 def test_more_pixels_than_the_header_says_are_refused(tmp_path):
     def edit(dataset, k):
-        dataset.PixelData += b"\1" * 12
+        dataset.PixelData += bytes(12)
 
     write_series(tmp_path, edit=edit)
     assert "108 bytes of pixel data where" in refusal(tmp_path)

@@ -79,8 +79,8 @@ def scan_folder(folder):
         )
     for name, path in listed:
         scan.files += 1
-        *folders, last = name.split("/")
-        if last.startswith("._") or any(left_behind(folder) for folder in folders):
+        above = name.split("/")[:-1]
+        if path.name.startswith("._") or any(left_behind(folder) for folder in above):
             scan.skip("left by the system", name)
             continue
         if path.name.upper() == "DICOMDIR":
@@ -89,20 +89,10 @@ def scan_folder(folder):
         source = read_header(path, name)
         if source is None:
             strangers.append((name, path))
-            continue
-        reason = reason_to_skip(source)
-        if reason:
+        elif reason := reason_to_skip(source):
             scan.skip(reason, name)
         else:
             scan.sources.append(source)
-    _refuse_lost_slices(scan, strangers)
-    for name, path in strangers:
-        scan.skip(EMPTY if path.is_file() and not path.stat().st_size else NOT_DICOM, name)
-    return scan
-
-
-def _refuse_lost_slices(scan, strangers):
-    """Raise InputError for files that are no DICOM in places where slices should be."""
     suffixes = {source.path.suffix.lower() for source in scan.sources} | {".dcm", ".dicom", ".ima"}
     patterns = {_pattern(source.path.name) for source in scan.sources}
     lost = [one for one in strangers if _named_like_a_slice(one[1], suffixes, patterns)]
@@ -114,6 +104,9 @@ def _refuse_lost_slices(scan, strangers):
             f"{name} {found} though it is named like a slice{more}. "
             "Fetch the series again, or remove what is none of its files"
         )
+    for name, path in strangers:
+        scan.skip(EMPTY if path.is_file() and not path.stat().st_size else NOT_DICOM, name)
+    return scan
 
 
 def missing_slices(scan, sources):
@@ -122,8 +115,7 @@ def missing_slices(scan, sources):
     InstanceNumber, which mostly counts from 1, tells of slices at an end, where no gap shows.
     """
     strange = scan.skipped.get(NOT_DICOM, []) + scan.skipped.get(EMPTY, [])
-    strange = [name.split("/")[-1] for name in strange]
-    strange = [name for name in strange if not left_behind(name)]
+    strange = [last for name in strange if not left_behind(last := name.split("/")[-1])]
     stems = {_stem(source.path.name) for source in sources}
     patterns = {_pattern(stem) for stem in stems}  # 1-001.txt beside 1-001.dcm replaces no slice
     named = [n for n in strange if _pattern(_stem(n)) in patterns and _stem(n) not in stems]
@@ -132,12 +124,11 @@ def missing_slices(scan, sources):
     except InputError:
         numbers = {0}
     absent = max(numbers) - len(numbers) if min(numbers) > 0 else 0
-    if not named and not (absent and len(strange) >= min(absent, 2)):
-        return []
-    return [
+    note = (
         f"{len(named or strange)} files in the place of slices are no DICOM, and {absent} numbers "
         "up to the highest InstanceNumber have no slice: slices may be missing."
-    ]
+    )
+    return [note] if named or (absent and len(strange) >= min(absent, 2)) else []
 
 
 def reason_to_skip(source: Source) -> str:
@@ -188,13 +179,9 @@ def _pattern(name):
 
 def _named_like_a_slice(path, suffixes, patterns):
     """True for a stranger that may be a lost slice: a slice's name, or suffix and no text in it."""
-    suffix = path.suffix.lower()
-    if path.name.startswith(".") or not path.is_file():
-        return False
-    if _pattern(path.name) in patterns:
-        return True
-    if suffix not in suffixes:
+    suffix, alike = path.suffix.lower(), _pattern(path.name) in patterns
+    if path.name.startswith(".") or not path.is_file() or not (alike or suffix in suffixes):
         return False
     with open(path, "rb") as file:
         start = file.read(4096)
-    return suffix != "" or not start or b"\0" in start
+    return alike or suffix != "" or not start or b"\0" in start

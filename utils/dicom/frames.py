@@ -23,6 +23,11 @@ class Coding:
     signed: bool
     padding: tuple[int, int] | None  # (PixelPaddingValue, PixelPaddingRangeLimit)
 
+    @property
+    def length(self):
+        """Bytes of one frame without compression."""
+        return self.rows * self.cols * self.allocated // 8
+
 
 @dataclass(eq=False)
 class Frame:
@@ -73,12 +78,8 @@ def _functional_groups(source, coding):
 
 def _macros(groups):
     """Items of the macros that hold a frame's geometry and rescale."""
-    keywords = (
-        "PlanePositionSequence",
-        "PlaneOrientationSequence",
-        "PixelMeasuresSequence",
-        "PixelValueTransformationSequence",
-    )
+    keywords = """PlanePositionSequence PlaneOrientationSequence PixelMeasuresSequence
+        PixelValueTransformationSequence""".split()
     return [item for group in groups for keyword in keywords for item in items(group, keyword)]
 
 

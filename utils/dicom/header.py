@@ -12,11 +12,7 @@ from pathlib import Path
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_partial
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from utils.dicom.values import text
 from utils.errors import InputError
@@ -30,6 +26,7 @@ ITEM = b"\xfe\xff\x00\xe0"  # tag of a sequence's item, little endian
 ENCAPSULATED = 0xFFFFFFFF  # length of pixel data in fragments
 PIXEL_DATA = 0x7FE00010  # integer pixels
 LONGEST_TEXT = 256  # characters (PS3.5 6.2, with room); hostile ones have more
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
 STANDARD = "1.2.840.10008."  # what the standard's class UIDs begin with; others are a maker's own
 PIXEL_TAGS = {0x7FE00008, 0x7FE00009, PIXEL_DATA}  # float, double and integer pixels
 
@@ -55,23 +52,15 @@ class Facts:
     photometric: str
 
 
-KEYWORDS = {
-    "modality": "Modality",
-    "sop_class": "SOPClassUID",
-    "image_type": "ImageType",
-    "patient_id": "PatientID",
-    "patient_name": "PatientName",
-    "study_uid": "StudyInstanceUID",
-    "series_uid": "SeriesInstanceUID",
-    "instance_uid": "SOPInstanceUID",
-    "frame_of_reference_uid": "FrameOfReferenceUID",
-    "series_description": "SeriesDescription",
-    "manufacturer": "Manufacturer",
-    "manufacturer_model": "ManufacturerModelName",
-    "patient_position": "PatientPosition",
-    "rescale_type": "RescaleType",
-    "photometric": "PhotometricInterpretation",
-}
+KEYWORDS = dict(
+    zip(
+        Facts.__annotations__,
+        """Modality SOPClassUID ImageType PatientID PatientName StudyInstanceUID SeriesInstanceUID
+        SOPInstanceUID FrameOfReferenceUID SeriesDescription Manufacturer ManufacturerModelName
+        PatientPosition RescaleType PhotometricInterpretation""".split(),
+        strict=True,
+    )
+)
 
 
 @dataclass(eq=False)
@@ -109,9 +98,7 @@ def _are_elements(data, syntax):
     """Whether bytes are elements of a data set that may follow the pixels, up to their end."""
     implicit = syntax == ImplicitVRLittleEndian
     try:
-        found = list(
-            read_dataset(BytesIO(data), implicit, syntax != ExplicitVRBigEndian).elements()
-        )
+        found = list(read_dataset(BytesIO(data), implicit, syntax != BIG_ENDIAN).elements())
         ends = [e.value_tell + e.length for e in found if isinstance(e, RawDataElement)]
         named = implicit or all(e.VR.isalpha() and e.VR.isupper() for e in found)
         after = min(int(element.tag) for element in found) > PIXEL_DATA
@@ -236,7 +223,7 @@ def _guessed_syntax(dataset):
     implicit, little = dataset.original_encoding
     if implicit:
         return str(ImplicitVRLittleEndian)
-    return "1.2.840.10008.1.2.1" if little else str(ExplicitVRBigEndian)
+    return "1.2.840.10008.1.2.1" if little else BIG_ENDIAN
 
 
 def _starts_like_dicom(block):

@@ -7,12 +7,11 @@ import numpy as np
 from pydicom.uid import UID
 
 from utils.dicom.decoding import decode_frames
-from utils.dicom.header import ENCAPSULATED, ITEM, PIXEL_DATA, STANDARD
+from utils.dicom.header import BIG_ENDIAN, ENCAPSULATED, ITEM, PIXEL_DATA, STANDARD
 from utils.errors import InputError, about
 
 LOWEST_HU = -1024  # HU: the lowest value of a 12-bit scanner; what is below is padding
 LITTLE_ENDIAN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"}
-BIG_ENDIAN = "1.2.840.10008.1.2.2"
 MINUS_2000 = 63536  # -2000 read as unsigned: the padding of several scanners
 LARGEST_VOLUME = 2**31  # voxels (4 GiB)
 
@@ -42,7 +41,9 @@ def load_pixels(frames):
             padded += sum(to_hounsfield(hu[k], frames[k]) for k in group)
     notes = []
     native = [frame for frame in frames if frame.source.pixel_length != ENCAPSULATED]
-    excess = {f.name for f in native if f.source.pixel_length > native_length(f.coding) + 8}
+    excess = {
+        f.name for f in native if f.source.pixel_length > f.coding.length * f.coding.frames + 8
+    }
     if excess:
         notes = [f"Bytes after the pixels of {len(excess)} files were taken for padding."]
     if padded:
@@ -120,7 +121,7 @@ def _read_into(hu, group, frames):
     first = frames[group[0]]
     if first.source.pixel_tag != PIXEL_DATA:
         raise InputError("pixels are stored as floating point, expected integers. Export again")
-    syntax, expected = first.source.syntax, native_length(first.coding)
+    syntax, expected = first.source.syntax, first.coding.length * first.coding.frames
     native = syntax in LITTLE_ENDIAN or syntax == BIG_ENDIAN
     in_items = first.source.pixel_length == ENCAPSULATED or (
         first.source.pixel_length != expected
@@ -146,8 +147,8 @@ def _read_into(hu, group, frames):
 def _read_native(slot, frame):
     """Uncompressed pixels of one frame straight from the file into their slot."""
     source, coding = frame.source, frame.coding
-    length = coding.rows * coding.cols * coding.allocated // 8
-    expected, stated = native_length(coding), source.pixel_length
+    length, stated = coding.length, source.pixel_length
+    expected = length * coding.frames
     available = source.size - source.pixel_offset
     if stated < expected or available < expected:
         raise InputError(
@@ -176,25 +177,14 @@ def _read_native(slot, frame):
         slot.byteswap(inplace=True)
 
 
-def native_length(coding):
-    """Bytes of a file's pixels without compression."""
-    return coding.rows * coding.cols * coding.allocated // 8 * coding.frames
-
-
 def _is_padding(source, coding, expected):
-    """Whether more bytes than the pixels need are padding (PS3.5 8.1.1), and no part of a picture.
+    """Whether more bytes than the pixels need are zeros (PS3.5 8.1.1), and not one row or column.
 
-    They are zeros; but so is air at the foot of a picture. Were it wider than Columns says, its rows
-    would be more alike at the true width.
+    Those could be air at the edge of a picture that has one more than its header says.
     """
-    data = _bytes(source, source.pixel_offset, source.pixel_length)
-    if data[expected:].strip(b"\0"):
-        return False
-    depth, rows = coding.allocated // 8, coding.rows * coding.frames
-    pixels = np.frombuffer(data[: len(data) // depth * depth], f"<u{depth}").astype(np.int32)
-    images = [pixels[: rows * w].reshape(rows, w) for w in (coding.cols, len(pixels) // rows)]
-    stated, wider = [np.abs(np.diff(image, axis=0)).sum() / image.shape[1] for image in images]
-    return len(pixels) % rows > 0 or stated <= wider
+    tail = _bytes(source, source.pixel_offset + expected, source.pixel_length - expected)
+    side = len(tail) * 8 // coding.allocated // coding.frames
+    return not tail.strip(b"\0") and side not in (coding.rows, coding.cols)
 
 
 def _from_bytes(data, source, coding):

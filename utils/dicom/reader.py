@@ -20,16 +20,8 @@ from utils.dicom.values import library_silenced
 from utils.errors import InputError, about, printable
 
 # What of a header is kept with a volume: to tell whose it is, and to refer to it
-IDENTITY = (
-    "patient_id",
-    "study_uid",
-    "series_uid",
-    "frame_of_reference_uid",
-    "series_description",
-    "manufacturer",
-    "manufacturer_model",
-    "patient_position",
-)
+IDENTITY = """patient_id study_uid series_uid frame_of_reference_uid series_description manufacturer
+    manufacturer_model patient_position""".split()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
