@@ -10,7 +10,7 @@ import pytest
 from utils.errors import InputError
 from utils.report import build as report
 from utils.report.__main__ import main
-from utils.report.numbers import latex_name
+from utils.report.numbers import as_tex, latex_name
 from utils.studies import plan as study_plan
 from utils.studies import robustness
 
@@ -179,3 +179,31 @@ def test_without_a_run_the_sentence_says_what_to_do(tmp_path, monkeypatch, capsy
     (tmp_path / "data" / "phantom" / "Images").mkdir(parents=True)
     assert main([]) == 1
     assert "Run `make run DATASET=phantom` first." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["50%set", "set#1", "a$b", "a{b", "数据", "a&b~c^d"])
+def test_latex_meets_no_name_of_a_data_set(tmp_path, monkeypatch, name):
+    """It would read % as the start of a comment: the figures lie in copies with plain names."""
+    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path / "work"))
+    figures = tmp_path / "work/figures" / name
+    figures.mkdir(parents=True)
+    (figures / "numbers.tex").write_text("% of this data set")
+    called = []
+
+    def latexmk(command, **options):
+        called.extend(command)
+        return report.subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(report.subprocess, "run", latexmk)
+    monkeypatch.setattr(report, "log_faults", lambda text: [])
+    (tmp_path / "work/build/report/figures0/old").mkdir(parents=True)
+    with pytest.raises(InputError, match="does not build"):  # there is no log: nothing was built
+        report.run_latex([figures])
+    (listed,) = [argument for argument in called if "figurefolders" in argument]
+    assert name not in listed
+    copy = report.SOURCES / re.search(r"{{(.+)/}}", listed)[1]
+    assert [file.name for file in copy.iterdir()] == ["numbers.tex"]
+
+
+def test_letters_without_a_font_become_their_code():
+    assert as_tex("数 50% Müller_Ω – “ő”") == r"U+6570  50\% Müller\_U+03A9  – “ő”"

@@ -51,9 +51,12 @@ def build_report(dataset: Path | str, images: Sequence[Path | str] | None = None
 def run_latex(folders):
     """Let latexmk build the sources with figures and numbers of these folders; the PDF's path."""
     target = workspace() / "build" / "report"
-    target.mkdir(parents=True, exist_ok=True)
-    # relative, so that LaTeX meets no blank or tilde of the path to the repository
-    relative = [Path(os.path.relpath(folder, SOURCES)).as_posix() for folder in folders]
+    # copies under a plain name, and relative: LaTeX reads % # $ { ~ of a path as its own
+    copies = [target / f"figures{number}" for number in range(len(folders))]
+    for folder, copy in zip(folders, copies, strict=True):
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(folder, copy)
+    relative = [Path(os.path.relpath(copy, SOURCES)).as_posix() for copy in copies]
     listed = "".join(f"{{{folder}/}}" for folder in relative)
     command = ["latexmk", "-pdf", "-g", "-silent", "-halt-on-error", f"-outdir={target}"]
     command += [rf"-usepretex=\def\figurefolders{{{listed}}}", "report.tex"]

@@ -47,7 +47,7 @@ def write_numbers_tex(folder):
             text = as_tex(value, chosen=name.startswith("settings."))
             lines.append(rf"\expandafter\def\csname result:{name}\endcsname{{{text}}}")
     with written_whole(folder / "numbers.tex") as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def latex_name(name: str) -> str:
@@ -67,6 +67,8 @@ def flattened(tree, path=()):
 def as_tex(value, chosen=False):
     """A number or text as LaTeX prints it; special characters of texts are escaped.
 
+    Letters other than Latin ones, for which the report has no font, become their code: U+6570.
+
     Three decimals, one from 10 on, none from 100 on. A number that was chosen and not measured
     is printed as short as it is.
     """
@@ -77,4 +79,6 @@ def as_tex(value, chosen=False):
         value = f"{value:.{digits}f}"
     special = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}"}
     special |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(character, character) for character in str(value))
+    foreign = re.compile("[^ -~¡-ſ–—‘’“”…]")
+    text = foreign.sub(lambda found: f"U+{ord(found[0]):04X} ", str(value))
+    return "".join(special.get(character, character) for character in text)
