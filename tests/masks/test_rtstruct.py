@@ -101,7 +101,7 @@ def test_lungs_are_known_by_their_usual_names(tmp_path, name, region):
     assert roi_names(file) == [re.sub(" +$", "", name)]
 
 
-@pytest.mark.parametrize("name", ["Heart", "Lung", "PTV_Lung_L", "Lung_L_old", ""])
+@pytest.mark.parametrize("name", ["Heart", "Skin", "PTV_Lung_L", "Lung_L_old", ""])
 def test_an_unknown_name_lists_those_of_the_file(tmp_path, name):
     box = drawn(0, rectangle(9.5, 9.5, 19.5, 19.5))
     file = write_rtstruct(tmp_path / "rt.dcm", [("Spinal Cord", box), (name, box)])

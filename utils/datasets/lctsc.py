@@ -11,6 +11,7 @@ needs a network.
 import argparse
 import shutil
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from tqdm.auto import tqdm
 
 from utils.dicom import read_series
 from utils.errors import InputError, command
-from utils.masks import roi_masks, roi_names, save_mask, united
+from utils.masks import read_rtstruct, save_mask
 from utils.workspace import shown, workspace, written_whole
 
 # whose data this is and under which licence: printed, and written beside the data
@@ -215,10 +216,11 @@ def _convert(patient, images, contours, mask_file):
             f"{patient.name}. Delete that folder and run the same command again."
         )
     (rtstruct,) = contours.glob("*.dcm")
-    masks, notes = roi_masks(rtstruct, volume)
-    lungs = united(masks, roi_names(rtstruct))
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        lungs = read_rtstruct(rtstruct, volume)
     save_mask(mask_file, lungs)
-    return [*volume.notes, *notes]
+    return [*volume.notes, *(str(note.message) for note in notes)]
 
 
 @command

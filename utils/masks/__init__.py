@@ -2,14 +2,12 @@
 
 # fmt: off
 from utils.masks.contours import fill_even_odd
-from utils.masks.names import united
 from utils.masks.npz import load_mask, save_mask
-from utils.masks.rtstruct import read_rtstruct, roi_masks, roi_names
+from utils.masks.rtstruct import read_rtstruct
 from utils.masks.seg_reader import read_seg
 from utils.masks.seg_writer import write_seg
 
 __all__ = [
-    "fill_even_odd", "load_mask", "read_rtstruct", "read_seg", "roi_masks", "roi_names",
-    "save_mask", "united", "write_seg",
+    "fill_even_odd", "load_mask", "read_rtstruct", "read_seg", "save_mask", "write_seg",
 ]
 # fmt: on

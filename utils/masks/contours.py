@@ -10,6 +10,7 @@ MOST_POINTS = 100_000  # of one contour; drawn lungs have some hundreds
 LONGEST_NUMBER = 17  # bytes of a decimal string (16, PS3.5 6.2) and its separator
 FARTHEST = 1e5  # mm; no patient is so large
 SAME_PLANE = 0.1  # of a slice spacing
+LEAST_SNAP, MOST_SNAP = 1e-3, 0.1  # voxels: of single precision, and of one decimal in mm
 BLOCK = 2**20  # crossings of edges and rows found at once, which bounds the memory
 CONTOUR_DATA = 0x30060050
 
@@ -73,7 +74,7 @@ def contour_planes(polygons, volume, name):
     a slice spacing off every slice, is not parallel to the slices, or misses the image.
     """
     shape = volume.stored_shape
-    planes, depths, seen, outside, copies, off = {}, {}, set(), 0, 0, 0.0
+    planes, depths, outside, off = {}, {}, 0, 0.0
     for points in polygons:
         index = volume.stored_index(points)
         k, away = _nearest_slice(name, points, index[:, 0], shape[0])
@@ -84,15 +85,23 @@ def contour_planes(polygons, volume, name):
                 f"{points[0, 2]:.4g} mm): it was drawn on a finer grid. Fetch the RTSTRUCT "
                 "drawn on this series"
             )
-        polygon = index[:, 1:]
-        if (k, polygon.tobytes()) in seen:
-            copies += 1  # by the even-odd rule a contour listed twice would erase itself
-            continue
-        seen.add((k, polygon.tobytes()))
+        polygon = _as_meant(index[:, 1:], points, volume.spacing)
         outside += _reaches_beyond(name, points, polygon, shape[1:])
         off = max(off, away)
         planes.setdefault(k, []).append(polygon)
-    return planes, _plane_notes(name, planes, copies, outside, off)
+    return planes, _plane_notes(name, planes, outside, off)
+
+
+def _as_meant(polygon, points, spacing):
+    """Polygon with what lies beside voxel centres or edges by its rounding alone put on them.
+
+    Whether a rim through centres is in or out would hang on the last printed digit otherwise.
+    points : the same in mm, whose decimals tell how far they were rounded.
+    """
+    digits = next((n for n in range(6) if np.abs(points - points.round(n)).max() < 1e-9), 6)
+    near = np.clip(10.0**-digits / min(spacing), LEAST_SNAP, MOST_SNAP) + 1e-6
+    halves = np.rint(2 * polygon) / 2
+    return np.where(np.abs(polygon - halves) <= near, halves, polygon)
 
 
 def _nearest_slice(name, points, depth, slices):
@@ -126,11 +135,9 @@ def _reaches_beyond(name, points, polygon, shape):
     return bool((low < -0.5).any() or (high > ends).any())
 
 
-def _plane_notes(name, planes, copies, outside, off):
+def _plane_notes(name, planes, outside, off):
     """What is doubtful about the contours of one structure, one sentence each."""
     notes = []
-    if copies:
-        notes.append(f"“{name}” lists {copies} contours twice: taken once.")
     if outside:
         notes.append(f"“{name}” reaches beyond the image in {outside} contours: cut off there.")
     if off > SAME_PLANE:
@@ -149,15 +156,6 @@ def _place(point):
     return "({:.5g}, {:.5g}, {:.5g}) mm".format(*point)
 
 
-def fill_planes(planes, mask):
-    """Set to 1, in place, what the contours of one structure enclose.
-
-    planes : slice -> contours. mask : uint8 [slices, rows, cols].
-    """
-    for k, contours in planes.items():
-        mask[k] |= fill_even_odd(contours, mask.shape[1:])
-
-
 def fill_even_odd(contours: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     """Voxel centres inside an odd number of the contours: uint8 0/1 [rows, cols].
 
@@ -171,7 +169,7 @@ def fill_even_odd(contours: list[np.ndarray], shape: tuple[int, int]) -> np.ndar
     parity = np.zeros(rows * (cols + 1), np.uint8)
     starts = np.concatenate(contours)
     ends = np.concatenate([np.roll(contour, -1, axis=0) for contour in contours])
-    block = max(1, BLOCK // rows)
+    block = max(1, BLOCK // max(1, rows))
     for begin in range(0, len(starts), block):
         (r0, c0), (r1, c1) = starts[begin : begin + block].T, ends[begin : begin + block].T
         first = np.clip(np.ceil(np.minimum(r0, r1)), 0, rows).astype(int)
@@ -180,6 +178,7 @@ def fill_even_odd(contours: list[np.ndarray], shape: tuple[int, int]) -> np.ndar
         edge = np.repeat(np.arange(len(r0)), count)
         row = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + first[edge]
         slope = (c1 - c0)[edge] / (r1 - r0)[edge]
-        crossing = np.clip(np.ceil(c0[edge] + (row - r0[edge]) * slope), 0, cols).astype(int)
+        crossing = np.round(c0[edge] + (row - r0[edge]) * slope, 9)  # on a centre, or beside it
+        crossing = np.clip(np.ceil(crossing), 0, cols).astype(int)
         np.bitwise_xor.at(parity, row * (cols + 1) + crossing, 1)
     return np.bitwise_xor.accumulate(parity.reshape(rows, cols + 1), axis=1)[:, :cols]

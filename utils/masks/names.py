@@ -1,31 +1,33 @@
 """Masks that come as DICOM objects: which structure is which lung, and of which series."""
 
 import re
-from collections.abc import Iterable
 
 import numpy as np
 
 from utils.dicom import text
 from utils.errors import InputError
 
-# Names of the lungs as clinics write them, as `plain_name` gives them
-ALIASES = {
-    **dict.fromkeys(
-        "lung l|lung lt|lung left|l lung|lt lung|left lung|lungl|lunglt|lungleft|ltlung|leftlung"
-        "|pulmo sin|pulmo sinister".split("|"),
-        "left",
-    ),
-    **dict.fromkeys(
-        "lung r|lung rt|lung right|r lung|rt lung|right lung|lungr|lungrt|lungright|rtlung"
-        "|rightlung|pulmo dex|pulmo dexter".split("|"),
-        "right",
-    ),
-    **dict.fromkeys(
-        "lungs|both lungs|lungs both|lung both|lungs total|total lungs|total lung|lung total"
-        "|bilateral lungs|lungs bilateral|lung bilateral|lung bilat".split("|"),
-        "both",
-    ),
+# Names of which the words below say nothing, as `plain_name` gives them -> region: "left", "both" …
+ALIASES: dict[str, str] = {}
+LOBES = {
+    "left": ("left upper lobe", "left lower lobe"),
+    "right": ("right upper lobe", "right middle lobe", "right lower lobe"),
 }
+# What a word says, apart or glued to others: as in TG-263, by TotalSegmentator, in clinics
+SAYS = {
+    "both lung": "lungs lungen poumons pulmones polmoni",
+    "lung": "lung lunge pulmo poumon pulmon polmone",
+    "both": "both total bilateral bilat",
+    "left": "left lt l links sinister sinistro sin gauche izquierdo",
+    "right": "right rt r rechts dexter destro dex droit derecho",
+    "upper lobe": "upper",
+    "middle lobe": "middle",
+    "lower lobe": "lower",
+    "lobe": "lobe",
+    "": "of",
+} | {lobe: "".join(word[0] for word in lobe.split()) for lobes in LOBES.values() for lobe in lobes}
+WORDS = {word: set(said.split()) for said, words in SAYS.items() for word in words.split()}
+WORD = "|".join(sorted(WORDS, key=len, reverse=True))
 
 
 def plain_name(name):
@@ -33,7 +35,53 @@ def plain_name(name):
     return re.sub(r"[\s_.,^()\-]+", " ", name.casefold()).strip()
 
 
-def united(masks: dict[str, np.ndarray], names: Iterable[str]) -> np.ndarray:
+def region_named(name, aliases=ALIASES):
+    """Region that a structure's name says: "both", "left", "right", a lobe such as "left upper
+    lobe", or "lung" where no side is told; None for a name with any other word in it."""
+    plain = plain_name(name)
+    if plain in aliases or not re.fullmatch(f"(?:(?>{WORD}) ?)++", plain):
+        return aliases.get(plain)
+    said = set().union(*(WORDS[word] for word in re.findall(WORD, plain)))
+    sides = said & LOBES.keys()
+    if "middle" in said:
+        sides.add("right")
+    side = sides.pop() if len(sides) == 1 else ""
+    if "lobe" in said:
+        return next(
+            (lobe for lobe in LOBES.get(side, ()) if said | {side} >= set(lobe.split())), None
+        )
+    if "lung" not in said:
+        return None
+    return side or ("both" if sides or "both" in said else "lung")
+
+
+def joined(masks):
+    """Notes on what became, in place, of regions -> masks: lobes make their lung, "lung" is both.
+
+    Raises InputError for a lung of which a lobe is missing.
+    """
+    notes = []
+    for side, lobes in LOBES.items():
+        drawn = {lobe: masks.pop(lobe) for lobe in lobes if lobe in masks}
+        if drawn and masks.keys() & {side, "both"}:
+            notes.append(f"{', '.join(drawn)} left out: that lung is there as a whole.")
+        elif drawn and len(drawn) < len(lobes):
+            missing = ", ".join(lobe for lobe in lobes if lobe not in drawn)
+            raise InputError(f"of the {side} lung there is no {missing}. Add it, or the whole lung")
+        elif drawn:
+            masks[side] = np.bitwise_or.reduce(list(drawn.values()))
+            notes.append(f"{len(drawn)} lobes were united as {side} lung.")
+    if "lung" in masks:
+        mask = masks.pop("lung")
+        if masks:
+            notes.append("“Lung” left out: its side is not told, and others are.")
+        else:
+            masks["both"] = mask
+            notes.append("“Lung” alone was taken for both lungs.")
+    return notes
+
+
+def united(masks, names):
     """Both lungs as one uint8 mask from `region -> mask`; InputError if one lung is missing.
 
     names : of all structures in the file, for the message.

@@ -10,8 +10,9 @@ import numpy as np
 
 from utils.dicom import Volume, integer, items, library_silenced, read_header, text
 from utils.errors import InputError, about
-from utils.masks.contours import contour_planes, fill_planes, read_contour
-from utils.masks.names import ALIASES, check_series, plain_name, uids, united
+from utils.masks.contours import contour_planes, read_contour
+from utils.masks.filling import fill_planes
+from utils.masks.names import ALIASES, check_series, joined, region_named, uids, united
 
 LARGEST_FILE = 256 * 1024**2  # bytes; the structure set of a whole body is a few MB
 MOST_CONTOURS = 10_000  # of one structure; a lung has one to ten a slice
@@ -31,23 +32,21 @@ def read_rtstruct(rtstruct_file: Path | str, volume: Volume) -> np.ndarray:
         return united(masks, roi_names(rtstruct_file))
 
 
-def roi_names(rtstruct_file: Path | str) -> list[str]:
+def roi_names(rtstruct_file):
     """Names of all structures in an RTSTRUCT, in the file's order."""
     path = Path(rtstruct_file)
     with library_silenced():
         return [text(roi, "ROIName") for roi in items(_structure_set(path), STRUCTURES)]
 
 
-def roi_masks(
-    rtstruct_file: Path | str, volume: Volume, aliases: dict[str, str] = ALIASES
-) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """Masks of the structures that `aliases` names: (region -> uint8 0/1 mask, notes).
+def roi_masks(rtstruct_file, volume, aliases=ALIASES):
+    """Masks of the structures that are lungs: (region -> uint8 0/1 mask, notes).
 
-    aliases : name of a structure (lower case, separators as one space) -> region. The masks
-    [slices, rows, cols] lie on the canonical grid of `volume`. Within a structure and slice the
-    even-odd rule over all its contours decides, at the voxel's centre; structures of one region
-    are united. Raises InputError for a file that is broken, that was drawn on another series,
-    or in which no structure has one of the names.
+    aliases : name of a structure (lower case, separators as one space) -> region, beside those
+    that `names.region_named` makes out. The masks [slices, rows, cols] lie on the canonical grid
+    of `volume`. A voxel belongs to a structure if its centre lies within its contours, as
+    `filling.fill_planes` joins them; structures of one region are united. Raises InputError for
+    a file that is broken, that was drawn on another series, or in which there is no drawn lung.
     """
     path = Path(rtstruct_file)
     with about(path.name), library_silenced():
@@ -72,37 +71,46 @@ def _masks(dataset, volume, aliases):
     """Masks and notes; InputError without the file's name."""
     notes = _check_reference(dataset, volume)
     chosen = _chosen(dataset, volume, aliases)
-    drawn = {integer(entry, "ReferencedROINumber"): entry for entry in items(dataset, CONTOURS)}
-    masks, sources = {}, {}
+    listed = [(integer(entry, "ReferencedROINumber"), entry) for entry in items(dataset, CONTOURS)]
+    masks, sources, empty = {}, {}, []
     for number, (name, region) in chosen.items():
-        contours = items(drawn[number], "ContourSequence") if number in drawn else []
+        found = [entry for roi, entry in listed if roi == number]
+        contours = [contour for entry in found for contour in items(entry, "ContourSequence")]
         if len(contours) > MOST_CONTOURS:
             raise InputError(
                 f"“{name}” has {len(contours):,} contours, expected at most {MOST_CONTOURS:,}. "
                 "Export it again"
             )
-        polygons, doubts = _polygons(contours, name)
+        if len(found) > 1:
+            notes.append(f"The contours of “{name}” stand in {len(found)} items: joined.")
+        polygons, kinds, doubts = _polygons(contours, name)
+        notes += doubts
         if not polygons:
-            raise InputError(
-                f"“{name}” is listed but has no closed contour: not drawn, or the file is "
-                "damaged. Fetch it again, or draw the structure"
-            )
-        planes, plane_doubts = contour_planes(polygons, volume, name)
+            empty.append(f"“{name}”")
+            continue
+        planes, doubts = contour_planes(polygons, volume, name)
         mask = masks.setdefault(region, np.zeros(volume.hu.shape, np.uint8))
-        fill_planes(planes, volume.on_stored_grid(mask))
+        stored = volume.on_stored_grid(mask)
+        notes += doubts + fill_planes(planes, stored, name, "CLOSEDPLANAR_XOR" in kinds)
         sources.setdefault(region, []).append(name)
-        notes += doubts + plane_doubts
+    if not masks:
+        raise InputError(
+            f"{', '.join(empty)} is listed but has no closed contour: not drawn, or the file is "
+            "damaged. Fetch it again, or draw the structure"
+        )
+    if empty:
+        notes.append(f"{', '.join(empty)} left out: listed, but without a closed contour.")
     notes += [
         f"{len(names)} structures were united as {region}: {', '.join(names)}."
         for region, names in sources.items()
         if len(names) > 1
     ]
-    return masks, tuple(notes)
+    return masks, tuple(notes + joined(masks))
 
 
 def _polygons(entries, name):
-    """Closed contours of one structure, points [n, 3] in mm, and notes on those left out."""
-    polygons, notes, short = [], [], 0
+    """Closed contours of one structure, points [n, 3] in mm, their types, and notes on others."""
+    polygons, kinds, notes, short = [], set(), [], 0
     for number, entry in enumerate(entries, 1):
         points = read_contour(entry, f"contour {number} of “{name}”")
         kind = text(entry, "ContourGeometricType") or "of no type"
@@ -112,9 +120,10 @@ def _polygons(entries, name):
             notes.append(f"Contour {number} of “{name}” is {kind}, not closed: left out.")
         else:
             polygons.append(points)
+            kinds.add(kind)
     if short:
         notes.append(f"“{name}” has {short} contours of fewer than 3 points: left out.")
-    return polygons, notes
+    return polygons, kinds, notes
 
 
 def _chosen(dataset, volume, aliases):
@@ -124,7 +133,7 @@ def _chosen(dataset, volume, aliases):
     for roi in items(dataset, STRUCTURES):
         name = text(roi, "ROIName")
         names.append(name)
-        region = aliases.get(plain_name(name))
+        region = region_named(name, aliases)
         if region is None:
             continue
         frame = text(roi, "ReferencedFrameOfReferenceUID")
@@ -140,7 +149,7 @@ def _chosen(dataset, volume, aliases):
     if not chosen:
         raise InputError(
             f"no lung among its {len(names)} structures: {', '.join(names) or 'none at all'}. "
-            "Expected a name such as Lung_L, Lung R or Lungs; add others to ALIASES in "
+            "Expected a name such as Lung_L, Lung R, Lungs or Lung_LUL; add others to ALIASES in "
             "utils/masks/names.py"
         )
     return chosen
