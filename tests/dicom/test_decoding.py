@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from dicom_checks import refusal
 from dicom_factory import expected_hu, set_pixels, write_series
-from pydicom import dcmread
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
-    JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
 )
@@ -53,15 +51,6 @@ def test_codestream_of_another_size_is_refused_before_it_is_decoded(tmp_path, mo
     path.write_bytes(data[:start] + data[start:].replace(size, claimed, 1))
     monkeypatch.setattr(decoding, "_decode", lambda *_: pytest.fail("decoded all the same"))
     assert "state 60000 x 60000 pixels with 1 component(s)" in refusal(tmp_path)
-
-
-def test_syntax_without_decoder_names_the_package(tmp_path):
-    for path in write_series(tmp_path, syntax=RLELossless):  # made to claim lossless JPEG
-        dataset = dcmread(path)
-        dataset.file_meta.TransferSyntaxUID = JPEGLosslessSV1
-        dataset.save_as(path)
-    message = refusal(tmp_path)
-    assert "JPEG Lossless" in message and "pylibjpeg-libjpeg" in message
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])

@@ -6,13 +6,12 @@ from itertools import groupby
 import numpy as np
 from pydicom.uid import UID
 
-from utils.dicom.decoding import decode_frames
+from utils.dicom.decoding import MINUS_2000, decode_frames
 from utils.dicom.header import BIG_ENDIAN, ENCAPSULATED, ITEM, PIXEL_DATA, STANDARD
 from utils.errors import InputError, about
 
 LOWEST_HU = -1024  # HU: the lowest value of a 12-bit scanner; what is below is padding
 LITTLE_ENDIAN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"}
-MINUS_2000 = 63536  # -2000 read as unsigned: the padding of several scanners
 LARGEST_VOLUME = 2**31  # voxels (4 GiB)
 
 
