@@ -15,7 +15,8 @@ SHAPE = (5, 12, 10)
 
 
 def loaded(tmp_path, edit=None, **options):
-    write_series(tmp_path / "images", edit=edit, rows=SHAPE[1], cols=SHAPE[2], **options)
+    size = {"rows": SHAPE[1], "cols": SHAPE[2], **options}
+    write_series(tmp_path / "images", edit=edit, **size)
     return read_series(tmp_path / "images")
 
 

@@ -1,5 +1,6 @@
 """Stored CT pixels into Hounsfield units, slice by slice into one int16 array."""
 
+import math
 import sys
 from itertools import groupby
 
@@ -7,7 +8,8 @@ import numpy as np
 from pydicom.uid import UID
 
 from utils.dicom.decoding import MINUS_2000, decode_frames
-from utils.dicom.header import BIG_ENDIAN, ENCAPSULATED, ITEM, PIXEL_DATA, STANDARD
+from utils.dicom.frames import Coding
+from utils.dicom.header import BIG_ENDIAN, ENCAPSULATED, ITEM, PIXEL_DATA, STANDARD, Source
 from utils.errors import InputError, about
 
 LOWEST_HU = -1024  # HU: the lowest value of a 12-bit scanner; what is below is padding
@@ -92,6 +94,30 @@ def same_pixels(one, other):
         return False
     stored = [_bytes(f.source, f.source.pixel_offset, None) for f in (one, other)]
     return stored[0] == stored[1]
+
+
+def stored_frames(source: Source, shape: tuple[int, int, int], bits: int) -> np.ndarray:
+    """Values as stored of an object that is no CT, such as a SEG: unsigned [frames, rows, cols].
+
+    shape : what its header says, held against limits before. bits : 1, 8 or 16 a pixel. Raises
+    InputError where the pixels end early, or cannot be decoded.
+    """
+    kind, count = np.uint16 if bits == 16 else np.uint8, math.prod(shape)
+    length = (count * bits + 7) // 8
+    native = source.syntax in LITTLE_ENDIAN or source.syntax == BIG_ENDIAN
+    data = _bytes(source, source.pixel_offset, length if native else None)
+    if source.pixel_tag is None or (native and min(len(data), source.pixel_length) < length):
+        raise InputError("its pixel data end early: truncated. Fetch the file again")
+    if not native:
+        coding = Coding(*shape[1:], shape[0], bits, bits, bits - 1, False, None)
+        return np.stack(list(decode_frames(data, source.syntax, coding))).astype(kind)
+    if source.after_pixels():
+        raise InputError("bytes that are no DICOM follow its pixels: damaged. Fetch the file again")
+    if bits == 1:  # PS3.5 8.1.1
+        data = np.unpackbits(np.frombuffer(data, kind), count=count, bitorder="little")
+    elif source.syntax == BIG_ENDIAN:
+        kind = np.dtype(kind).newbyteorder(">")
+    return np.frombuffer(data, kind).reshape(shape)
 
 
 def _padding_mask(values, frame):

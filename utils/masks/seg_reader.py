@@ -4,20 +4,44 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.dataset import Dataset
 
-from utils.dicom import Volume, integer, items, library_silenced, numbers, read_header, text
+from utils.dicom import (
+    Volume,
+    integer,
+    items,
+    library_silenced,
+    numbers,
+    read_header,
+    stored_frames,
+    text,
+)
 from utils.errors import InputError, about
-from utils.masks.names import ALIASES, check_series, plain_name, uids, united
+from utils.masks.names import LOBES, check_series, joined, region_named, uids, united
 
 LUNG = {"both": "39607008", "right": "3341006", "left": "44029006"}  # SNOMED CT
 REGIONS = {code: region for region, code in LUNG.items()} | {
+    "45653009": "upper lobe",
+    "90572001": "lower lobe",
+    "42400003": "right upper lobe",
+    "72481006": "right middle lobe",
+    "266005": "right lower lobe",
+    "44714003": "left upper lobe",
+    "41224006": "left lower lobe",
     "T-28000": "both",  # SNOMED RT, in older files
     "T-28100": "right",
     "T-28500": "left",
+    "T-28820": "upper lobe",
+    "T-28830": "lower lobe",
+    "T-28300": "right middle lobe",
+    "T-28600": "left upper lobe",
+    "85756007": "",  # tissue, 3D Slicer's default: what the label names
+    "T-D0050": "",
 }
 SIDES = {"24028007": "right", "G-A100": "right", "7771000": "left", "G-A101": "left"}
-PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+SNOMED = ("SCT", "SRT", "SNM3", "99SDM")  # the names under which files refer to it
+# Bits of a voxel, which is in or out, in by a share, or the number of its segment
+BITS = {"BINARY": (1, 8), "FRACTIONAL": (8,), "LABELMAP": (8, 16)}
 # Voxels (slice, row, col) by which a frame's corners may miss the grid: slices need not be evenly
 # spaced to the last, but within a slice voxel must meet voxel
 ON_GRID = np.array([0.5, 0.1, 0.1])
@@ -38,8 +62,8 @@ def seg_masks(seg_file, volume):
 
     Frames are placed by their position; slices without a frame are empty (they may be left
     out). Raises InputError for a broken file, one that refers to another series or lies on
-    another grid, one without lungs, and for a fractional (soft) segmentation. A file that names
-    no series, but the right frame of reference, is read with a UserWarning.
+    another grid, one without lungs or without a lobe, and for a soft segmentation. A file that
+    names no series, but the right frame of reference, is read with a UserWarning.
     """
     path = Path(seg_file)
     with about(path.name, end="."), library_silenced():
@@ -52,6 +76,7 @@ def seg_masks(seg_file, volume):
             [source.facts.frame_of_reference_uid],
         )
         masks = _masks(source, volume)
+        notes += joined(masks)
     for note in notes:  # not above, where all warnings are silenced
         warnings.warn(note, UserWarning, stacklevel=2)
     return masks
@@ -61,16 +86,16 @@ def _masks(source, volume):
     """Masks by region from the header and the pixels' bytes."""
     dataset = source.dataset
     kind = text(dataset, "SegmentationType")
-    if kind != "BINARY":
-        shown = kind[:16] or "untyped"  # as many as a code string has (PS3.5 6.2)
-        raise InputError(f"a {shown} segmentation, expected BINARY. Threshold it first")
     segments = {integer(s, "SegmentNumber"): s for s in items(dataset, "SegmentSequence")}
     regions = {number: _region(segment) for number, segment in segments.items()}
     if not any(regions.values()):
         listed = ", ".join(text(s, "SegmentLabel") or "no label" for s in segments.values())
-        raise InputError(f"no lung among its segments: {listed or 'none at all'}. Check the file")
-    shape = volume.stored_shape
-    pixels = _pixels(source, shape, len(segments))
+        raise InputError(
+            f"no lung among its segments: {listed or 'none at all'}. Check the file, or give its "
+            f"lungs the SNOMED CT codes of lungs ({', '.join(LUNG.values())})"
+        )
+    pixels = _pixels(source, kind, volume.stored_shape, len(segments))
+    regions.setdefault(integer(dataset, "PixelPaddingValue", 0), None)  # what is no segment
     masks = {region: np.zeros(volume.hu.shape, np.uint8) for region in regions.values() if region}
     stored = {region: volume.on_stored_grid(mask) for region, mask in masks.items()}
     shared = items(dataset, "SharedFunctionalGroupsSequence")
@@ -83,59 +108,70 @@ def _masks(source, volume):
     filled = set()
     for count, (group, frame) in enumerate(zip(groups, pixels, strict=True), 1):
         k = _slice_of([group, *shared], volume, f"frame {count}")
-        entry = _macro([group, *shared], "SegmentIdentificationSequence")
-        number = None if entry is None else integer(entry, "ReferencedSegmentNumber")
-        if number not in regions or (number, k) in filled:
+        if kind == "LABELMAP":
+            parts = {number: frame == number for number in np.unique(frame).tolist()}
+        else:
+            entry = _macro([group, *shared], "SegmentIdentificationSequence")
+            parts = {integer(entry or Dataset(), "ReferencedSegmentNumber"): frame}
+        places = {(number, k) for number in parts}
+        if not parts.keys() <= regions.keys() or filled & places:
             raise InputError(
                 f"frame {count} is of no segment, or a second one at its place. "
                 "Fetch the file again"
             )
-        filled.add((number, k))
-        if regions[number]:
-            stored[regions[number]][k] |= frame
+        filled |= places
+        for number, part in parts.items():
+            if regions[number]:
+                stored[regions[number]][k] |= part
     return masks
 
 
 def _region(segment):
-    """Region that a segment is by its SNOMED code, else by its label; None if it is no lung."""
-    kinds = items(segment, "SegmentedPropertyTypeCodeSequence")
-    region = REGIONS.get(text(kinds[0], "CodeValue")) if kinds else None
+    """Region that a segment is by its SNOMED code; None if it is no lung.
+
+    The label says what the code leaves open (the side; all, if it is tissue), and all where the
+    code is missing or of a private scheme (99…): a neoplasm called "Left lung" is none.
+    """
+    named = region_named(text(segment, "SegmentLabel")) or ""
+    kind = next(iter(items(segment, "SegmentedPropertyTypeCodeSequence")), Dataset())
+    code, scheme = text(kind, "CodeValue"), text(kind, "CodingSchemeDesignator")
+    if scheme not in SNOMED or code not in REGIONS:
+        private = not code or (scheme.startswith("99") and scheme not in SNOMED)
+        return named if private else None
+    modifiers = items(segment, "SegmentedPropertyTypeModifierCodeSequence")
+    modifiers += items(kind, "SegmentedPropertyTypeModifierCodeSequence")
+    sides = {SIDES.get(text(modifier, "CodeValue")) for modifier in modifiers} - {None}
+    side, region = sides.pop() if len(sides) == 1 else "", REGIONS[code]
     if region == "both":
-        modifiers = items(segment, "SegmentedPropertyTypeModifierCodeSequence")
-        modifiers += items(kinds[0], "SegmentedPropertyTypeModifierCodeSequence")
-        sides = {SIDES.get(text(modifier, "CodeValue")) for modifier in modifiers} - {None}
-        return sides.pop() if len(sides) == 1 else "both"
-    return region or ALIASES.get(plain_name(text(segment, "SegmentLabel")))
+        return side or (named if named in LOBES else region)
+    if region.startswith(("upper", "lower")):
+        region = f"{side} {region}" if side else named if named.endswith(region) else None
+    return named if region == "" else region
 
 
-def _pixels(source, shape, segments):
-    """Frames uint8 0/1 [frames, rows, cols], unpacked from one bit a voxel (PS3.5 8.1.1)."""
-    dataset = source.dataset
+def _pixels(source, kind, shape, segments):
+    """Frames [frames, rows, cols]: bool, or the segments' numbers of a label map."""
+    dataset, bits = source.dataset, integer(source.dataset, "BitsAllocated")
     found = tuple(integer(dataset, key, 0) for key in ("NumberOfFrames", "Rows", "Columns"))
     if found[1:] != shape[1:] or not 1 <= found[0] <= shape[0] * segments:
         raise InputError(
             f"{found[0]} frames of {found[1]} x {found[2]} voxels, expected at most {shape[0]} a "
             f"segment of {shape[1]} x {shape[2]}, as the series has. Resample it to the series"
         )
-    voxels = int(np.prod(found, dtype=np.int64))
-    coding = (
-        source.syntax in PLAIN or source.inflated is not None,
-        integer(dataset, "BitsAllocated"),
-    )
-    if coding != (True, 1):
-        raise InputError("its pixels are compressed, or not one bit each. Export it uncompressed")
-    if source.inflated is None:
-        with open(source.path, "rb") as file:
-            file.seek(source.pixel_offset)
-            data = file.read((voxels + 7) // 8)
-    else:
-        data = source.inflated[source.pixel_offset :][: (voxels + 7) // 8]
-    if source.pixel_tag is None or min(len(data), source.pixel_length) < (voxels + 7) // 8:
-        raise InputError("its pixel data end early: truncated. Fetch the file again")
-    if source.after_pixels():
-        raise InputError("bytes that are no DICOM follow its pixels: damaged. Fetch the file again")
-    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=voxels, bitorder="little")
-    return bits.reshape(found)
+    if bits not in BITS.get(kind, ()):
+        raise InputError(
+            f"a segmentation of type {kind[:16] or 'none'} with {bits} bits a voxel, expected one "
+            f"of {', '.join(BITS)}. Export it again"  # a code string has 16 characters (PS3.5 6.2)
+        )
+    pixels = stored_frames(source, found, bits)
+    if kind == "LABELMAP":
+        return pixels
+    high = integer(dataset, "MaximumFractionalValue", 0) if kind == "FRACTIONAL" else 1
+    if ((pixels != 0) & (pixels != high)).any():
+        raise InputError(
+            f"a {kind} segmentation with values other than 0 and {high}. Threshold it first"
+        )
+    return pixels != 0
 
 
 def _macro(groups, keyword):
