@@ -106,7 +106,46 @@ def test_bits_beyond_bits_stored_are_ignored(tmp_path, signed):
 
     hu, notes = hu_of(tmp_path, edit)
     np.testing.assert_array_equal(hu, expected_hu(5) - 300)
-    assert notes == ()
+    said = "Values beyond the 12 bits that are stored lost their upper bits"
+    assert all(note.startswith(said) and "in 5 slices" in note for note in notes)
+
+
+@pytest.mark.parametrize("place", ["a row", "the middle"])
+@pytest.mark.parametrize("signed", [0, 1])
+def test_values_beyond_the_stored_bits_are_told_where_they_are_no_border(tmp_path, signed, place):
+    """5000 in twelve bits: metal, or an overlay; and no word on a sign kept in bits 12 to 15."""
+
+    def edit(dataset, k):
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, signed
+        stored = expected_hu(5)[k] + 1024 * (1 - signed)
+        dataset.RescaleIntercept = "0" if signed else "-1024"
+        stored[0] = 100 if not signed else -100
+        if k == 2:
+            stored[(0, slice(None)) if place == "a row" else (3, 3)] = 5000
+        set_pixels(dataset, stored)
+
+    hu, notes = hu_of(tmp_path, edit)
+    assert hu[2, 4].tolist() == expected_hu(5)[2, 4].tolist()
+    assert len(notes) == (place != "a row")
+    assert all("the 12 bits that are stored lost" in n and "in 1 slices" in n for n in notes)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_padding_in_the_middle_of_a_slice_is_told(tmp_path, inside):
+    """0 in unsigned values: water, where the intercept is 0."""
+
+    def edit(dataset, k):
+        dataset.PixelRepresentation, dataset.RescaleIntercept = 0, "0"
+        dataset.add(DataElement("PixelPaddingValue", "US", 0))
+        stored = expected_hu(5)[k] + 1
+        stored[:, :2], stored[:2, 4:] = 0, 0
+        if inside:
+            stored[4, 4] = 0
+        set_pixels(dataset, stored)
+
+    hu, notes = hu_of(tmp_path, edit)
+    assert (hu[:, :, :2] == -1024).all() and (hu[:, :2, 4:] == -1024).all()
+    assert any("Padding (0) is not at the border alone" in n for n in notes) == inside
 
 
 @pytest.mark.parametrize("tagged", [True, False])

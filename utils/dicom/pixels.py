@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections import Counter
 from itertools import groupby
 
 import numpy as np
@@ -29,7 +30,7 @@ def load_pixels(frames):
             "loads (4 GiB). Load a part of the series"
         )
     hu = np.empty((len(frames), coding.rows, coding.cols), np.int16)
-    padded = 0
+    found = Counter()
     slots = sorted(range(len(frames)), key=lambda k: (frames[k].source.name, frames[k].index))
     for _, group in groupby(slots, key=lambda k: frames[k].source.name):
         group = list(group)
@@ -39,19 +40,15 @@ def load_pixels(frames):
                 _read_into(hu, group, frames)
             except OSError as error:
                 raise InputError(f"it cannot be read ({error.strerror or error})") from None
-            padded += sum(to_hounsfield(hu[k], frames[k]) for k in group)
-    notes = []
+            for k in group:
+                found.update(to_hounsfield(hu[k], frames[k]))
     native = [frame for frame in frames if frame.source.pixel_length != ENCAPSULATED]
     excess = {
         f.name for f in native if f.source.pixel_length > f.coding.length * f.coding.frames + 8
     }
+    notes = [f"{note} in {slices} slices." for note, slices in found.items()]
     if excess:
-        notes = [f"Bytes after the pixels of {len(excess)} files were taken for padding."]
-    if padded:
-        notes += [
-            f"Padding below {LOWEST_HU} HU or marked as such was set to {LOWEST_HU} HU "
-            f"in {padded} slices."
-        ]
+        notes.append(f"Bytes after the pixels of {len(excess)} files were taken for padding.")
     return hu, notes
 
 
@@ -59,19 +56,30 @@ def to_hounsfield(values, frame):
     """Rescale one slice in place: HU = slope * stored + intercept (PS3.3 C.11.1.1.2).
 
     values : int16 [rows, cols], the 16 stored bits of each pixel; HU afterwards, fractions
-    rounded half to even, nothing below -1024. Returns True if padding was replaced. Raises
-    InputError for values that int16 cannot hold: no CT has them.
+    rounded half to even, nothing below -1024. Returns what is to be noted of it, a list of text.
+    Raises InputError for values that int16 cannot hold: no CT has them.
     """
     coding = frame.coding
-    padding = _padding_mask(values, frame)
+    padding, notes = _padding_mask(values, frame), []
     bits = values if coding.signed else values.view(np.uint16)
     if coding.stored < 16:
+        first, last = -(1 << (coding.stored - 1)) * coding.signed, (1 << coding.stored) - 1
+        if coding.high_bit == coding.stored - 1 and (bits.min() < first or bits.max() > last):
+            beyond = (bits < first) | (bits > last)
+            if _inside(beyond if padding is None else beyond & ~padding):
+                notes.append(
+                    f"Values beyond the {coding.stored} bits that are stored lost their upper bits "
+                    "(overlays, or BitsStored is wrong)"
+                )
         spare = 16 - coding.stored  # other bits may hold overlays: shift them out
         np.left_shift(values, 15 - coding.high_bit, out=values)
         np.right_shift(bits, spare, out=bits)
+    slope, intercept = frame.slope, frame.intercept
     if padding is not None:
         bits[padding] = 0
-    slope, intercept = frame.slope, frame.intercept
+        if _inside(padding):
+            value = (coding.padding or [MINUS_2000])[0]
+            notes.append(f"Padding ({value}) is not at the border alone: tissue may be set to air")
     low, high = sorted(float(v) * slope + intercept for v in (bits.min(), bits.max()))
     if not low > -1e6 or high > np.iinfo(np.int16).max:
         raise InputError(
@@ -84,7 +92,18 @@ def to_hounsfield(values, frame):
         values[...] = np.rint(np.maximum(bits * slope + intercept, LOWEST_HU))
     if padding is not None:
         values[padding] = LOWEST_HU
-    return low < LOWEST_HU or padding is not None
+    if low < LOWEST_HU or padding is not None:
+        notes.append(f"Padding below {LOWEST_HU} HU or marked as such was set to {LOWEST_HU} HU")
+    return notes
+
+
+def _inside(mask):
+    """Whether pixels of a mask [rows, cols] are cut off from the ends of their row by others."""
+    if not mask.any():
+        return False
+    reached = np.logical_and.accumulate(mask, axis=1)
+    reached |= np.logical_and.accumulate(mask[:, ::-1], axis=1)[:, ::-1]
+    return bool((mask & ~reached).any())
 
 
 def same_pixels(one, other):
