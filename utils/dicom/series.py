@@ -95,7 +95,8 @@ def _check_sources(sources):
                 f"{source.name} is {modality or 'of unknown modality'}, expected CT: only CT has "
                 "Hounsfield units. Give a CT series"
             )
-        unit = source.facts.rescale_type
+        mapped = "PERFUSION" in source.facts.image_type
+        unit = "units of perfusion" if mapped else source.facts.rescale_type
         if unit not in ("", "HU", "US"):  # US: unspecified
             raise InputError(
                 f"{source.name} is in {unit}, expected Hounsfield units. Give a plain CT"
