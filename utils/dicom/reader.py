@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.dicom import geometry
+from utils.dicom.containers import CONTAINERS, read_image, unpacked
 from utils.dicom.files import missing_slices, scan_folder
 from utils.dicom.frames import MOST_SLICES, frames_of
 from utils.dicom.pixels import load_pixels
@@ -72,20 +73,53 @@ class Volume:
         ]
         return np.round(np.column_stack(columns), 6)
 
+    def stored_points(self, index: np.ndarray) -> np.ndarray:
+        """The way back: places (slice, row, col) [n, 3] on the grid of the files, in mm (LPS)."""
+        canonical = np.empty(np.shape(index))
+        for column, letter in zip(np.transpose(index), self.stored_axes, strict=True):
+            axis, sign = geometry.SENSES[letter]
+            canonical[:, axis] = column if sign > 0 else self.hu.shape[axis] - 1 - column
+        return canonical @ self.affine[:3, :3].T + self.affine[:3, 3]
+
 
 def read_series(folder: Path | str, series_uid: str | None = None) -> Volume:
     """Read one CT series from all files below `folder` (PS3.3 C.7.6.2, C.11.1).
 
-    series_uid : SeriesInstanceUID to take where the folder holds several, or "largest" for that
-    of most slices. Returns a Volume. Raises InputError for anything that would give a wrong,
+    folder : or a zip of such files, or one volume as NIfTI, NRRD, MHA or MHD in Hounsfield units,
+    which has no `files`. series_uid : SeriesInstanceUID to take where there are several, or
+    "largest" for that of most slices. Raises InputError for anything that would give a wrong,
     incomplete or ambiguous volume. Nothing is ever written.
     """
     folder = Path(folder)
+    if folder.is_file() and folder.name.lower().endswith(CONTAINERS):
+        return _read_container(folder, series_uid)
     case = printable(Path(os.path.abspath(folder)).name)  # a link's own name, not its target's
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}. Give the folder that holds the series.")
     with about(case), library_silenced():
         return _read(folder, case, series_uid)
+
+
+def _read_container(path, series_uid):
+    """Volume of a single file: see `containers`."""
+    suffix = next(ending for ending in CONTAINERS if path.name.lower().endswith(ending))
+    case = path.name[: -len(suffix)]
+    with about(path.name), library_silenced():
+        if suffix == ".zip":
+            with unpacked(path) as folder:
+                return dataclasses.replace(_read(folder, case, series_uid), files=())
+        stored, notes, affine = read_image(path, suffix)
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        canonical = geometry.canonical_axes((affine[:3, :3] / lengths).T)
+        hu = np.ascontiguousarray(geometry.to_canonical(stored, canonical))
+        hu.setflags(write=False)
+        return Volume(
+            hu=hu,
+            spacing=tuple(float(lengths[axis]) for axis, _ in canonical),
+            affine=geometry.canonical_affine(affine, stored.shape, canonical),
+            identity={"case": case, **dict.fromkeys((*IDENTITY, "transfer_syntax"), "")},
+            notes=tuple(notes),
+        )
 
 
 def _read(folder, case, series_uid):

@@ -48,11 +48,13 @@ def write_seg(
     (bool, or 1 for the first of `regions`, 2 for the second): `regions=("right", "left")` for a
     label map. algorithm : name of what drew it; None for a person. Raises InputError for a mask
     of other shape or values, and for a series whose files are not there as they were loaded.
+    dcm2niix mixes the slices of two regions, in whatever order they are written: give it a file
+    of one, or take `write_nifti`; dcmqi, highdicom and pydicom read two.
     """
     seg_file = Path(seg_file)
     with about(seg_file.name), library_silenced():
-        labels = _checked(np.asarray(mask), volume, regions)
-        sources, order = _sources(volume)
+        labels = checked_labels(np.asarray(mask), volume, regions)
+        sources, order = source_datasets(volume)
         stored = np.ascontiguousarray(volume.on_stored_grid(labels)[order])
         dataset = _segmentation(sources, stored, regions, algorithm)
         with written_whole(seg_file) as temporary:
@@ -63,7 +65,7 @@ def write_seg(
                     raise InputError("it does not read back as it was written")
 
 
-def _checked(mask, volume, regions):
+def checked_labels(mask, volume, regions):
     """The mask as uint8 labels, if shape and values are those of `regions` on `volume`."""
     if mask.shape != volume.hu.shape:
         raise InputError(
@@ -79,7 +81,7 @@ def _checked(mask, volume, regions):
     return labels
 
 
-def _sources(volume):
+def source_datasets(volume):
     """Headers of the source files, and the slice of the stored grid that each frame is."""
     if not volume.files:
         raise InputError(

@@ -1,0 +1,120 @@
+"""A CT that does not come as a folder of DICOM: NIfTI, NRRD, MetaImage, or DICOM in a zip."""
+
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from utils.dicom.files import MOST_FILES
+from utils.dicom.frames import LARGEST_SIDE, MOST_SLICES
+from utils.dicom.pixels import LARGEST_VOLUME, LOWEST_HU
+from utils.errors import InputError
+
+READERS = {".nii": "Nifti", ".nii.gz": "Nifti", ".nrrd": "Nrrd", ".nhdr": "Nrrd",
+           ".mha": "Meta", ".mhd": "Meta"}  # fmt: skip
+CONTAINERS = (*READERS, ".zip")  # endings of names, in lower case
+LEAST_AIR = 0.01  # of all voxels; around and in a chest there is far more
+LARGEST_UNPACKED = 4 * 1024**3  # bytes of a zip; a few thousand slices
+
+
+@contextmanager
+def unpacked(path: Path | str) -> Iterator[Path]:
+    """A zip's files in a temporary folder of its name, which lasts as long as the with block.
+
+    Any other path is given back as it is. Raises InputError for a zip that is damaged, encrypted
+    or larger than any series.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".zip" or not path.is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place, path.stem)
+        folder.mkdir()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = archive.infolist()
+                size = sum(member.file_size for member in members)
+                if len(members) > MOST_FILES or size > LARGEST_UNPACKED:
+                    raise InputError(
+                        f"{path.name} holds {len(members):,} files, {size / 1e9:.1f} GB, expected "
+                        "those of one series. Unpack it and give the folder of one"
+                    )
+                archive.extractall(folder)  # zipfile strips what would lead out of the folder
+        except InputError:
+            raise
+        except Exception as error:  # zipfile raises nearly anything on hostile bytes
+            raise InputError(
+                f"{path.name} cannot be unpacked ({str(error)[:120]}). Fetch it again"
+            ) from None
+        yield folder
+
+
+def read_image(path, suffix):
+    """Stored HU int16 [slices, rows, cols] of one file, its affine (index -> LPS, mm), and notes.
+
+    suffix : its ending, a key of READERS. Raises InputError where the file does not say how it
+    lies in the patient, or holds other values than Hounsfield units.
+    """
+    import SimpleITK  # half a second, and few series need it
+
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO(f"{READERS[suffix]}ImageIO")
+    try:
+        reader.ReadImageInformation()
+        size = reader.GetSize()
+        if len(size) != 3 or reader.GetNumberOfComponents() != 1:
+            raise InputError(f"an image of {size} voxels, expected one volume of grey values")
+        if max(size) > LARGEST_SIDE or size[2] > MOST_SLICES or np.prod(size) > LARGEST_VOLUME:
+            raise InputError(f"an image of {size} voxels, more than any series has")
+        _check_placed(reader, path)
+        image = reader.Execute()
+        values = SimpleITK.GetArrayFromImage(image)
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or [""])[-1].strip()[:120]
+        raise InputError(f"it cannot be read ({reason}). Convert or fetch it again") from None
+    affine = np.eye(4)  # from (slice, row, col); SimpleITK has (x, y, z) in LPS
+    affine[:3, :3] = (np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing())[:, ::-1]
+    affine[:3, 3] = image.GetOrigin()
+    if not np.isfinite(affine).all() or not all(0.01 <= s <= 100 for s in image.GetSpacing()):
+        raise InputError(f"its voxels have sides of {image.GetSpacing()} mm. Convert it again")
+    return *_hounsfield(values), affine
+
+
+def _check_placed(reader, path):
+    """Refuse an image that does not tell left from right."""
+    known = dict((key, reader.GetMetaData(key)) for key in reader.GetMetaDataKeys())
+    if "Nifti" in reader.GetImageIO():
+        placed = {known.get("qform_code", "0"), known.get("sform_code", "0")} != {"0"}
+    elif "Nrrd" in reader.GetImageIO():
+        placed = "NRRD_space" in known
+    else:
+        with open(path, "rb") as file:
+            placed = b"TransformMatrix" in file.read(4096)
+    if not placed:
+        raise InputError(
+            "it does not say how it lies in the patient (NIfTI: qform or sform, NRRD: space, "
+            "MetaImage: TransformMatrix). Convert the series again"
+        )
+
+
+def _hounsfield(values):
+    """Values as HU int16, nothing below -1024, and notes; InputError where they are none."""
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(values).all() and low > -1e6 and high <= np.iinfo(np.int16).max):
+        raise InputError(f"it holds values of {low:g} to {high:g}, which no CT has")
+    air = float((values < -500).mean())
+    if air < LEAST_AIR:
+        raise InputError(
+            f"it holds values of {low:g} to {high:g}, of which {100 * air:.1f} % are air (below "
+            "-500 HU): no Hounsfield units, or no chest. Convert the series with its rescale"
+        )
+    notes = ["It comes from no DICOM files: whose it is, and on which scanner, is not known."]
+    if low < LOWEST_HU:
+        notes.append(f"Values below {LOWEST_HU} HU, down to {low:g}, were set to {LOWEST_HU} HU.")
+    return np.rint(np.maximum(values, LOWEST_HU)).astype(np.int16), notes
