@@ -102,6 +102,7 @@ def _structure_set(source, images):
     place = text(source, "FrameOfReferenceUID") or generate_uid()
     frame = _item(FrameOfReferenceUID=place, RTReferencedStudySequence=[study])
     dataset = FileDataset(None, {}, preamble=b"\0" * 128, file_meta=meta)
+    dataset.ReferringPhysicianName = None
     for keyword in (*TYPE_2, *OF_STUDY.split()):
         if keyword in source:
             dataset.add(source[keyword])
