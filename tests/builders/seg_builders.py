@@ -3,15 +3,18 @@
 import shutil
 import subprocess
 
+import highdicom
 import numpy as np
 import pydicom
 import pytest
 from dicom_factory import write_series
+from pydicom.sr.coding import Code
 
 from utils.dicom.reader import read_series
 from utils.masks.seg_writer import write_seg
 
 SHAPE = (5, 12, 10)
+ORGAN = Code("123037004", "SCT", "Anatomical Structure")
 
 
 def loaded(tmp_path, edit=None, **options):
@@ -50,3 +53,39 @@ def edited(tmp_path, volume, edit, syntax=None):
         dataset.set_original_encoding(syntax.is_implicit_VR, True)
     dataset.save_as(file)
     return file
+
+
+def by_highdicom(tmp_path, volume, voxels, segments, kind="BINARY", **options):
+    """SEG by highdicom; segments : list of (label, type code) or (label, type code, category)."""
+    described = [
+        highdicom.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=label,
+            segmented_property_type=code,
+            segmented_property_category=category[0] if category else ORGAN,
+            algorithm_type="MANUAL",
+        )
+        for number, (label, code, *category) in enumerate(segments, 1)
+    ]
+    sources = [pydicom.dcmread(file) for file in volume.files]
+    for source in sources:
+        for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
+            setattr(source, keyword, None)
+        source.StudyDate = source.StudyTime = None
+    seg = highdicom.seg.Segmentation(
+        source_images=sources,
+        pixel_array=voxels,
+        segmentation_type=kind,
+        segment_descriptions=described,
+        series_instance_uid=highdicom.UID(),
+        series_number=9,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer="Another",
+        manufacturer_model_name="writer",
+        software_versions="1",
+        device_serial_number="1",
+        **options,
+    )
+    seg.save_as(tmp_path / "seg.dcm")
+    return tmp_path / "seg.dcm"

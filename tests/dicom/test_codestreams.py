@@ -5,6 +5,7 @@ import pytest
 import SimpleITK
 from dicom_checks import refusal
 from dicom_factory import ct_slice, save, set_pixels
+from itk_builders import compress_losslessly
 from jpeg_ls import encode_array
 from pydicom import dcmread
 from pydicom.dataelem import DataElement
@@ -136,35 +137,25 @@ def test_high_throughput_jpeg_2000_is_read(tmp_path):
     assert read_series(tmp_path).hu[0, 3, 0] == 1500
 
 
-def lossless_jpeg(folder, stored):
-    """Stored values of a slice as SimpleITK compresses them, with the bits that it states."""
-    writer = SimpleITK.ImageFileWriter()
-    writer.SetImageIO("GDCMImageIO")
-    writer.SetUseCompression(True)
-    writer.SetCompressor("JPEG")
-    writer.SetFileName(str(folder / "jpeg.dcm"))
-    writer.Execute(SimpleITK.GetImageFromArray(stored[None]))
-    made = dcmread(folder / "jpeg.dcm")
-    (folder / "jpeg.dcm").unlink()
-    assert made.file_meta.TransferSyntaxUID == JPEGLosslessSV1
-    return made
-
-
 @pytest.mark.parametrize("syntax", [JPEGLossless, JPEGLosslessSV1])
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int16])
-def test_lossless_jpeg_is_read(tmp_path, kind, syntax):
-    low, high = {np.uint8: (0, 256), np.uint16: (0, 33_000), np.int16: (0, 32_767)}[kind]
-    stored = np.random.default_rng(1).integers(low, high, (16, 12)).astype(kind)
-    made = lossless_jpeg(tmp_path, stored)
-    dataset = ct_slice(0, rows=16, cols=12)
-    dataset.PixelData, dataset.BitsAllocated = made.PixelData, made.BitsAllocated
-    dataset.BitsStored, dataset.HighBit = made.BitsStored, made.HighBit
-    dataset.PixelRepresentation = made.PixelRepresentation
-    dataset["PixelData"].VR = "OB"
-    save(dataset, tmp_path / "1-001.dcm", UID(syntax))
-    volume = read_series(tmp_path)
-    assert np.array_equal(volume.hu[0], stored.astype(int) - 1024)
+@pytest.mark.parametrize(("bits", "signed"), [(8, 0), (12, 0), (16, 0), (16, 1)])
+def test_lossless_jpeg_is_read(tmp_path, bits, signed, syntax):
+    low = -(1 << (bits - 1)) * signed
+    stored = np.random.default_rng(1).integers(low, low + (1 << bits) - 1, (16, 12))
     path = tmp_path / "1-001.dcm"
+    dataset = ct_slice(0)
+    set_pixels(dataset, stored)
+    dataset.PixelRepresentation, dataset.RescaleIntercept = 0, str(-32768 if bits == 16 else 0)
+    save(dataset, path)
+    compress_losslessly(path)
+    dataset = dcmread(path)
+    if (bits, signed) == (16, 1):
+        dataset.RescaleIntercept = "0"
+        dataset.PixelRepresentation = 1
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
+    dataset.save_as(path)
+    expected = stored - (32768 if (bits, signed) == (16, 0) else 0)
+    assert np.array_equal(read_series(tmp_path).hu[0], np.maximum(expected, -1024))
     data = bytearray(path.read_bytes())
     start = data.index(b"\xff\xda")  # start of scan: nonsense from there on
     data[start + 2 : start + 12] = b"\x13" * 10

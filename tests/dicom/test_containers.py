@@ -6,7 +6,8 @@ import zipfile
 import numpy as np
 import pytest
 import SimpleITK
-from dicom_factory import ROOT, expected_hu, set_pixels, write_series
+from dicom_factory import ROOT, write_series
+from itk_builders import convert, with_air
 
 from utils.dicom import containers, unpacked
 from utils.dicom.reader import read_series
@@ -15,19 +16,13 @@ from utils.errors import InputError
 ENDINGS = [".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".MHA"]
 
 
-def of_a_chest(dataset, k):
-    """Values of which some are air; each names its voxel."""
-    set_pixels(dataset, expected_hu(5)[k] - 900 + 1024)
-
-
-def converted(tmp_path, ending, orientation="LPS", change=None):
+def converted(tmp_path, ending, orientation="LPS", change=lambda image: image):
     """The series of the factory, converted by SimpleITK, and the Volume of its folder."""
-    paths = write_series(tmp_path / "images", edit=of_a_chest)
-    image = SimpleITK.ReadImage([str(path) for path in paths])
-    image = SimpleITK.DICOMOrient(image, orientation)
-    image = image if change is None else change(image)
-    SimpleITK.WriteImage(image, str(tmp_path / f"A case.1{ending.lower()}"))
-    file = (tmp_path / f"A case.1{ending.lower()}").rename(tmp_path / f"A case.1{ending}")
+
+    def turned(image):
+        return change(SimpleITK.DICOMOrient(image, orientation))
+
+    file = convert(tmp_path / "images", tmp_path / f"a case.1{ending}", turned)
     return file, read_series(tmp_path / "images")
 
 
@@ -40,7 +35,7 @@ def test_a_converted_series_is_the_same_volume(tmp_path, ending, orientation):
     assert np.array_equal(volume.hu, expected.hu) and volume.hu.dtype == np.int16
     np.testing.assert_allclose(volume.affine, expected.affine, atol=1e-4)
     np.testing.assert_allclose(volume.spacing, expected.spacing, atol=1e-5)
-    assert volume.identity["case"] == "A case.1" and volume.files == ()
+    assert volume.identity["case"] == "a case.1" and volume.files == ()
     assert not volume.hu.flags.writeable
     assert volume.notes[0].startswith("It comes from no DICOM files")
 
@@ -86,7 +81,7 @@ def not_finite(image):
 )
 def test_what_is_no_volume_in_hounsfield_units_is_refused(tmp_path, change, found):
     file, _ = converted(tmp_path, ".nii.gz", change=change)
-    with pytest.raises(InputError, match=rf"^A case\.1\.nii\.gz: .*{found}"):
+    with pytest.raises(InputError, match=rf"^a case\.1\.nii\.gz: .*{found}"):
         read_series(file)
 
 
@@ -116,6 +111,24 @@ def test_what_is_no_number_is_refused(tmp_path):
     file, _ = converted(tmp_path, ".nrrd", change=not_finite)
     with pytest.raises(InputError, match="which no CT has"):
         read_series(file)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_a_truncated_image_is_refused(tmp_path, ending):
+    """SimpleITK fills what is missing of a NIfTI with zeros, which are water."""
+    file, _ = converted(tmp_path, ending)
+    data = file.read_bytes()
+    for cut in (9, len(data) // 8, len(data) // 2):
+        file.write_bytes(data[:-cut])
+        with pytest.raises(InputError, match=rf"^a case\.1\{ending}: it "):
+            read_series(file)
+
+
+def test_a_compressed_image_beside_another_of_its_name_is_itself(tmp_path):
+    """SimpleITK reads a case.1.nii when asked for a case.1.nii.gz beside it."""
+    converted(tmp_path, ".nii", change=lambda image: image * 0 - 1000)
+    file, expected = converted(tmp_path, ".nii.gz")
+    assert np.array_equal(read_series(file).hu, expected.hu)
 
 
 def test_an_oblique_image_is_refused(tmp_path):
@@ -148,7 +161,7 @@ def test_an_image_beyond_all_size_is_refused(tmp_path, monkeypatch):
 
 def zipped(tmp_path, *others):
     """The factory's series in a zip, and further members (name, content)."""
-    write_series(tmp_path / "images", edit=of_a_chest)
+    write_series(tmp_path / "images", edit=with_air)
     with zipfile.ZipFile(tmp_path / "Case 7.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in (tmp_path / "images").iterdir():
             archive.write(path, f"deep/{path.name}")

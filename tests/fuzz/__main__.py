@@ -3,10 +3,10 @@
     python -m tests.fuzz --seconds 100
 
 A child process reads files of which one is mutated: series of three small slices in every coding,
-RTSTRUCT, SEG, and masks in npz (subjects.py; the ways to damage them are in mutations.py). The
-parent sees to it that no file takes longer than five seconds, that the child neither dies nor takes
-more than 1 GB, and names the seed of whatever fails: `--first-seed N --seconds 5 --least 1` starts
-with it.
+NIfTI, NRRD, MetaImage, zip, RTSTRUCT, SEG of each kind, and masks in npz (subjects.py; the ways to
+damage them are in mutations.py). The parent sees to it that no file takes longer than five seconds,
+that the child neither dies nor takes more than 1 GB, and names the seed of whatever fails:
+`--first-seed N --seconds 5 --least 1` starts with it.
 """
 
 import argparse

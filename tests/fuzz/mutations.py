@@ -100,6 +100,16 @@ def value_replaced(data, rng):
     return data[:value] + new + data[end:]
 
 
+def digits_changed(data, rng):
+    """Other numbers in a text of numbers: contours elsewhere, counts and sizes that are not."""
+    data = bytearray(data)
+    _, value, end = any_element(data, rng)
+    places = [at for at in range(value, min(end, value + 4000)) if 48 <= data[at] < 58]
+    for at in rng.permutation(places)[: rng.integers(1, 9)].astype(int):
+        data[at] = 48 + rng.integers(10)
+    return bytes(data)
+
+
 # of an npz archive: written anew with another header, or with other words in its directory
 
 SHAPES = ["()", "(3,)", "(3, 32)", "(0, 32, 32)", "(-3, 32, 32)", "(3, 32, 32, 1)", "(True, 9, 9)"]
@@ -177,6 +187,28 @@ def npz_of(content, zeros=0):
     return file.getvalue()
 
 
+def word_replaced(data, rng):
+    """Another number at the start of an image: its sizes, types, offsets, scales, directions."""
+    data = bytearray(data)
+    words = [
+        b"\xff\xff",
+        b"\0\0",
+        b"\1\0",
+        b"\0\x80",
+        b"\xff\x7f",
+        b"99",
+        b"-1",
+        b" 0",
+        b"na",
+        b"1e",
+    ]
+    for at in rng.integers(min(len(data), 700), size=rng.integers(1, 4)):
+        data[at : at + 2] = words[rng.integers(len(words))]
+    return bytes(data)
+
+
 GENERAL = (truncated, bits_flipped, piece_repeated, tail_random)
-DICOM = (*GENERAL, tag_deleted, vr_swapped, length_huge, value_replaced)
+DICOM = (*GENERAL, tag_deleted, vr_swapped, length_huge, value_replaced, digits_changed)
+ZIP = (*GENERAL, directory_lies)
+IMAGE = (*GENERAL, word_replaced)
 NPZ = (*GENERAL, header_hostile, objects_inside, bomb, directory_lies)

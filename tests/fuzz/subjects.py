@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -19,9 +20,12 @@ from pydicom.uid import (
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "builders"))  # pytest does the same
 from dicom_factory import enhanced_ct, save, write_series
+from itk_builders import compress_losslessly, convert
+from pydicom.sr.coding import Code
 from rtstruct_factory import contour, in_mm, with_undefined_lengths, write_rtstruct
+from seg_builders import by_highdicom
 
-from tests.fuzz.mutations import DICOM, GENERAL, NPZ
+from tests.fuzz.mutations import DICOM, GENERAL, IMAGE, NPZ, ZIP
 from utils.dicom.reader import read_series
 from utils.masks.npz import load_mask
 from utils.masks.rtstruct import read_rtstruct
@@ -65,6 +69,23 @@ class Series:
 
 
 @dataclass
+class Image:
+    """One file that holds a whole volume: NIfTI, NRRD, MetaImage, or a zip of DICOM."""
+
+    name: str
+    files: dict
+    ways: tuple
+
+    def mutations(self, data):
+        return self.ways
+
+    def read(self, folder, damaged, mutation):
+        volume = read_series(folder / damaged)
+        assert volume.hu.dtype == np.int16 and np.isfinite(volume.affine).all()
+        return "a volume"
+
+
+@dataclass
 class Mask:
     """One file that `read(path)` makes a mask of, and the mask of the valid file."""
 
@@ -97,8 +118,12 @@ def subjects(folder):
         series.append(_series_subject(folder / str(number)))
     save(enhanced_ct(SLICES, SIDE, SIDE), folder / "enhanced" / "all.dcm")
     series.append(_series_subject(folder / "enhanced"))
+    for path in write_series(folder / "jpeg", SLICES, rows=SIDE, cols=SIDE):
+        compress_losslessly(path)
+    series.append(_series_subject(folder / "jpeg"))
     volume = read_series(folder / "0")
-    return [*series, *_structure_sets(folder, volume), *_segs(folder, volume), *_npz(folder)]
+    masks = [*_structure_sets(folder, volume), *_segs(folder, volume), *_npz(folder)]
+    return [*series, *masks, *_images(folder)]
 
 
 def _series_subject(folder):
@@ -110,23 +135,53 @@ def _structure_sets(folder, volume):
     """RTSTRUCTs of two lungs: implicit, explicit, and with sequences of undefined length."""
 
     row, col = np.array([(4.3, 3.2), (4.3, 11.7), (25.6, 12.1), (24.9, 3.9)]).T
-    lungs = []
-    for name, start in (("Lung_L", 18), ("Lung_R", 0)):
-        index = [np.column_stack([0 * row + k, row, col + start]) for k in range(SLICES)]
-        lungs.append((name, [contour(in_mm(volume, part)) for part in index]))
-    for edit, syntax in (
-        (None, ImplicitVRLittleEndian),
-        (None, ExplicitVRLittleEndian),
-        (with_undefined_lengths, ExplicitVRLittleEndian),
+    smaller = (row * 0.5 + 7, col * 0.5 + 4)  # a hole
+    beside = (row + 2, col + 2)  # overlaps
+    centres = (np.array([5, 5, 25, 25]), np.array([3, 11, 11, 3]))
+    for outlines, edit, syntax in (
+        ([(row, col)], None, ImplicitVRLittleEndian),
+        ([(row, col), smaller, beside], None, ExplicitVRLittleEndian),
+        ([(row, col)], with_undefined_lengths, ExplicitVRLittleEndian),
+        ([centres], None, ExplicitVRLittleEndian),
     ):
+        lungs = []
+        for name, start in (("Lung_L", 18), ("Lung_R", 0)):
+            index = [
+                np.column_stack([0 * rows + k, rows, cols + start])
+                for k in range(SLICES)
+                for rows, cols in outlines
+            ]
+            lungs.append((name, [contour(in_mm(volume, part)) for part in index]))
         path = write_rtstruct(folder / "rt.dcm", lungs, edit, syntax)
         yield _mask_subject("RTSTRUCT", path, lambda p: read_rtstruct(p, volume), DICOM)
 
 
 def _segs(folder, volume):
+    """Ours, and others' label maps and shares, plain and compressed."""
     labels = np.random.default_rng(1).integers(0, 3, volume.hu.shape).astype(np.uint8)
     write_seg(labels, volume, folder / "seg.dcm", ("right", "left"))
     yield _mask_subject("SEG", folder / "seg.dcm", lambda p: read_seg(p, volume), DICOM)
+    lungs = [(name, Code(code, "SCT", name)) for name, code in
+             (("Right lung", "3341006"), ("Left lung", "44029006"))]  # fmt: skip
+    for kind, voxels, syntax in (
+        ("LABELMAP", labels, ExplicitVRLittleEndian),
+        ("LABELMAP", labels, RLELossless),
+        ("FRACTIONAL", np.stack([labels == 1, labels == 2], -1).astype(float), RLELossless),
+        ("FRACTIONAL", np.stack([labels == 1, labels == 2], -1).astype(float), JPEGLSLossless),
+    ):
+        file = by_highdicom(folder, volume, voxels, lungs, kind, transfer_syntax_uid=syntax)
+        yield _mask_subject("SEG", file, lambda p: read_seg(p, volume), DICOM)
+
+
+def _images(folder):
+    """A series converted by SimpleITK, and the same in a zip."""
+    for ending in (".nii", ".nii.gz", ".nrrd", ".mha"):
+        file = convert(folder / "air", folder / f"scan{ending}", rows=SIDE, cols=SIDE)
+        yield Image("image", {file.name: file.read_bytes()}, IMAGE)
+    with zipfile.ZipFile(folder / "scan.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in (folder / "air").iterdir():
+            archive.write(path, path.name)
+    yield Image("zip", {"scan.zip": (folder / "scan.zip").read_bytes()}, ZIP)
 
 
 def _npz(folder):

@@ -4,7 +4,8 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from dicom_factory import enhanced_ct, expected_hu, save, set_pixels
+from dicom_factory import enhanced_ct, save
+from itk_builders import convert
 from scipy import ndimage
 from seg_builders import conformance_errors, loaded
 from skimage.draw import polygon2mask
@@ -137,13 +138,7 @@ def test_headers_that_do_not_suffice_are_said(tmp_path):
 
 
 def test_a_volume_that_came_as_nifti_goes_out_as_nifti(tmp_path):
-    def of_a_chest(dataset, k):
-        set_pixels(dataset, expected_hu(5)[k] - 900 + 1024)
-
-    series = loaded(tmp_path, of_a_chest)
-    image = SimpleITK.ReadImage([str(file) for file in series.files])
-    SimpleITK.WriteImage(image, str(tmp_path / "scan.nii"))
-    volume = read_series(tmp_path / "scan.nii")
+    volume = read_series(convert(tmp_path / "images", tmp_path / "scan.nii"))
     labels = np.random.default_rng(1).integers(0, 3, volume.hu.shape)
     file = written(tmp_path, "nifti", labels, volume)
     second = SimpleITK.DICOMOrient(SimpleITK.ReadImage(str(file)), "LPS")

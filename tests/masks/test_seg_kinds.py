@@ -1,6 +1,5 @@
 """DICOM SEG as others write it, by highdicom: label maps, compressed, of lobes, of tumours."""
 
-import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -11,13 +10,12 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from seg_builders import loaded
+from seg_builders import by_highdicom, loaded
 
 from utils.errors import InputError
 from utils.masks.seg_reader import read_seg, seg_masks
 
 SHAPE = (5, 64, 48)  # JPEG 2000 takes no smaller pictures
-ORGAN = Code("123037004", "SCT", "Anatomical Structure")
 ALTERED = Code("49755003", "SCT", "Morphologically Altered Structure")
 RIGHT, LEFT = Code("3341006", "SCT", "Right lung"), Code("44029006", "SCT", "Left lung")
 LUNG, TISSUE = Code("39607008", "SCT", "Lung"), Code("85756007", "SCT", "Tissue")
@@ -35,48 +33,12 @@ def labels(count=2):
     return np.random.default_rng(6).integers(0, count + 1, SHAPE).astype(np.uint8)
 
 
-def written(tmp_path, volume, voxels, segments, kind="BINARY", **options):
-    """SEG by highdicom; segments : list of (label, type code) or (label, type code, category)."""
-    described = [
-        highdicom.seg.SegmentDescription(
-            segment_number=number,
-            segment_label=label,
-            segmented_property_type=code,
-            segmented_property_category=category[0] if category else ORGAN,
-            algorithm_type="MANUAL",
-        )
-        for number, (label, code, *category) in enumerate(segments, 1)
-    ]
-    sources = [pydicom.dcmread(file) for file in volume.files]
-    for source in sources:
-        for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
-            setattr(source, keyword, None)
-        source.StudyDate = source.StudyTime = None
-    seg = highdicom.seg.Segmentation(
-        source_images=sources,
-        pixel_array=voxels,
-        segmentation_type=kind,
-        segment_descriptions=described,
-        series_instance_uid=highdicom.UID(),
-        series_number=9,
-        sop_instance_uid=highdicom.UID(),
-        instance_number=1,
-        manufacturer="Another",
-        manufacturer_model_name="writer",
-        software_versions="1",
-        device_serial_number="1",
-        **options,
-    )
-    seg.save_as(tmp_path / "seg.dcm")
-    return tmp_path / "seg.dcm"
-
-
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEG2000Lossless])
 def test_a_label_map_is_read(tmp_path, syntax, bits):
     volume, voxels = a_volume(tmp_path), labels()
     options = {"transfer_syntax_uid": syntax}
-    file = written(tmp_path, volume, voxels, TWO, "LABELMAP", **options)
+    file = by_highdicom(tmp_path, volume, voxels, TWO, "LABELMAP", **options)
     if bits == 16:
         dataset = pydicom.dcmread(file)
         stored = dataset.pixel_array.astype("<u2")
@@ -100,9 +62,9 @@ def test_compressed_masks_are_read(tmp_path, kind, syntax):
     volume, voxels = a_volume(tmp_path), labels(1)
     if kind == "BINARY" and syntax in (JPEG2000Lossless, "one bit"):
         options = {} if syntax == "one bit" else {"transfer_syntax_uid": syntax}
-        file = written(tmp_path, volume, voxels, [("Lungs", LUNG)], kind, **options)
+        file = by_highdicom(tmp_path, volume, voxels, [("Lungs", LUNG)], kind, **options)
     else:
-        file = written(
+        file = by_highdicom(
             tmp_path, volume, voxels.astype(float), [("Lungs", LUNG)], "FRACTIONAL",
             transfer_syntax_uid=RLELossless if syntax == "one bit" else syntax,
             max_fractional_value=200 if kind == "FRACTIONAL" else 1,
@@ -116,14 +78,14 @@ def test_compressed_masks_are_read(tmp_path, kind, syntax):
 def test_a_soft_mask_is_refused(tmp_path):
     volume = a_volume(tmp_path)
     soft = np.random.default_rng(2).random(SHAPE)
-    file = written(tmp_path, volume, soft, [("Lungs", LUNG)], "FRACTIONAL")
+    file = by_highdicom(tmp_path, volume, soft, [("Lungs", LUNG)], "FRACTIONAL")
     with pytest.raises(InputError, match="values other than 0 and 255"):
         read_seg(file, volume)
 
 
 def test_a_number_of_no_segment_is_refused(tmp_path):
     volume = a_volume(tmp_path)
-    file = written(tmp_path, volume, labels(), TWO, "LABELMAP")
+    file = by_highdicom(tmp_path, volume, labels(), TWO, "LABELMAP")
     dataset = pydicom.dcmread(file)
     dataset.PixelData = bytes([7]) + dataset.PixelData[1:]
     dataset.save_as(file)
@@ -152,8 +114,8 @@ def test_a_number_of_no_segment_is_refused(tmp_path):
 )
 def test_a_code_goes_before_a_label(tmp_path, label, code, region):
     volume, voxels = a_volume(tmp_path), labels(1)
-    category = ALTERED if code == NEOPLASM else ORGAN
-    file = written(tmp_path, volume, voxels, [(label, code, category)])
+    category = [ALTERED] if code == NEOPLASM else []
+    file = by_highdicom(tmp_path, volume, voxels, [(label, code, *category)])
     if region is None:
         with pytest.raises(InputError, match=f"no lung among its segments: {label}. .*39607008"):
             seg_masks(file, volume)
@@ -164,7 +126,7 @@ def test_a_code_goes_before_a_label(tmp_path, label, code, region):
 def test_a_tumour_beside_a_lung_is_left_out(tmp_path):
     volume, voxels = a_volume(tmp_path), labels()
     segments = [("Right lung", RIGHT), ("Left lung", NEOPLASM, ALTERED)]
-    file = written(tmp_path, volume, voxels, segments)
+    file = by_highdicom(tmp_path, volume, voxels, segments)
     assert np.array_equal(seg_masks(file, volume)["right"], voxels == 1)
     with pytest.raises(InputError, match="only the right lung is there"):
         read_seg(file, volume)
@@ -190,19 +152,19 @@ BY_LABEL = [
 def test_lobes_are_joined_by_their_codes(tmp_path, lobes):
     lobes = [(label if label != "d" else "RML", code) for label, code in lobes]
     volume, voxels = a_volume(tmp_path), labels(5)
-    file = written(tmp_path, volume, voxels, lobes)
+    file = by_highdicom(tmp_path, volume, voxels, lobes)
     with pytest.warns(UserWarning, match="2 lobes were united as left lung"):
         masks = seg_masks(file, volume)
     assert np.array_equal(masks["left"], np.isin(voxels, (1, 2)))
     assert np.array_equal(masks["right"], voxels > 2)
     voxels[voxels == 5] = 0
-    file = written(tmp_path, volume, voxels, lobes[:4])
+    file = by_highdicom(tmp_path, volume, voxels, lobes[:4])
     with pytest.raises(InputError, match="of the right lung there is no right lower lobe"):
         seg_masks(file, volume)
 
 
 def test_a_lobe_whose_label_contradicts_its_code_is_no_lung(tmp_path):
     volume = a_volume(tmp_path)
-    file = written(tmp_path, volume, labels(1), [("lung_lower_lobe_left", UPPER)])
+    file = by_highdicom(tmp_path, volume, labels(1), [("lung_lower_lobe_left", UPPER)])
     with pytest.raises(InputError, match="no lung among its segments"):
         seg_masks(file, volume)

@@ -1,7 +1,10 @@
 """A CT that does not come as a folder of DICOM: NIfTI, NRRD, MetaImage, or DICOM in a zip."""
 
+import gzip
+import math
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,21 +66,19 @@ def read_image(path, suffix):
 
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     reader = SimpleITK.ImageFileReader()
-    reader.SetFileName(str(path))
     reader.SetImageIO(f"{READERS[suffix]}ImageIO")
-    try:
-        reader.ReadImageInformation()
-        size = reader.GetSize()
-        if len(size) != 3 or reader.GetNumberOfComponents() != 1:
-            raise InputError(f"an image of {size} voxels, expected one volume of grey values")
-        if max(size) > LARGEST_SIDE or size[2] > MOST_SLICES or np.prod(size) > LARGEST_VOLUME:
-            raise InputError(f"an image of {size} voxels, more than any series has")
-        _check_placed(reader, path)
-        image = reader.Execute()
-        values = SimpleITK.GetArrayFromImage(image)
-    except RuntimeError as error:
-        reason = (str(error).splitlines() or [""])[-1].strip()[:120]
-        raise InputError(f"it cannot be read ({reason}). Convert or fetch it again") from None
+    with tempfile.TemporaryDirectory() as folder:
+        if suffix.startswith(".nii"):
+            path = _nifti_alone(path, suffix, Path(folder, "scan.nii"))
+        reader.SetFileName(str(path))
+        try:
+            reader.ReadImageInformation()
+            _check_header(reader, path)
+            image = reader.Execute()
+            values = SimpleITK.GetArrayFromImage(image)
+        except RuntimeError as error:
+            reason = (str(error).splitlines() or [""])[-1].strip()[:120]
+            raise InputError(f"it cannot be read ({reason}). Convert or fetch it again") from None
     affine = np.eye(4)  # from (slice, row, col); SimpleITK has (x, y, z) in LPS
     affine[:3, :3] = (np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing())[:, ::-1]
     affine[:3, 3] = image.GetOrigin()
@@ -86,10 +87,34 @@ def read_image(path, suffix):
     return *_hounsfield(values), affine
 
 
-def _check_placed(reader, path):
-    """Refuse an image that does not tell left from right."""
-    known = dict((key, reader.GetMetaData(key)) for key in reader.GetMetaDataKeys())
+def _nifti_alone(path, suffix, alone):
+    """A NIfTI file unpacked as `alone`: beside x.nii, SimpleITK takes that for x.nii.gz."""
+    opened = gzip.open if suffix.endswith(".gz") else open
+    try:
+        with opened(path, "rb") as source, open(alone, "wb") as target:
+            while block := source.read(2**24):
+                target.write(block)
+                if target.tell() > LARGEST_UNPACKED:
+                    raise InputError("it unpacks to more than any series has")
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"it cannot be unpacked ({str(error)[:120]}). Fetch it again") from None
+    return alone
+
+
+def _check_header(reader, path):
+    """Refuse an image of no series' size, one cut off, one that tells not left from right."""
+    size, known = (
+        reader.GetSize(),
+        {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()},
+    )
+    if len(size) != 3 or reader.GetNumberOfComponents() != 1:
+        raise InputError(f"an image of {size} voxels, expected one volume of grey values")
+    if max(size) > LARGEST_SIDE or size[2] > MOST_SLICES or math.prod(size) > LARGEST_VOLUME:
+        raise InputError(f"an image of {size} voxels, more than any series has")
     if "Nifti" in reader.GetImageIO():
+        start, bits = float(known.get("vox_offset", 352)), int(known.get("bitpix", 0))
+        if start + math.prod(size) * bits // 8 > path.stat().st_size:
+            raise InputError("it ends before its last voxel: truncated. Fetch it again")
         placed = {known.get("qform_code", "0"), known.get("sform_code", "0")} != {"0"}
     elif "Nrrd" in reader.GetImageIO():
         placed = "NRRD_space" in known
