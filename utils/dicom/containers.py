@@ -76,7 +76,9 @@ def read_image(path, suffix):
             _check_header(reader, path)
             image = reader.Execute()
             values = SimpleITK.GetArrayFromImage(image)
-        except RuntimeError as error:
+        except InputError:
+            raise
+        except Exception as error:  # SimpleITK raises nearly anything on hostile bytes
             reason = (str(error).splitlines() or [""])[-1].strip()[:120]
             raise InputError(f"it cannot be read ({reason}). Convert or fetch it again") from None
     affine = np.eye(4)  # from (slice, row, col); SimpleITK has (x, y, z) in LPS
