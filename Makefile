@@ -58,7 +58,7 @@ app: $(INSTALLED) $(if $(filter phantom,$(DATASET)),phantom)  ## look at cases a
 	@$(PY) -m voila --Voila.ip=127.0.0.1 notebooks/$(NOTEBOOK).ipynb
 
 report: $(INSTALLED)  ## build/report/report.pdf from the figures of DATASET (needs LaTeX)
-	@$(PY) -m utils.report --dataset "$$DATASET"
+	@$(PY) -m report.build --dataset "$$DATASET"
 
 test: lint test-unit test-notebooks  ## every check that needs no browser and no LaTeX
 

@@ -24,7 +24,7 @@ In the order in which data travels:
     inference     a trained network on whole volumes
     evaluation/   how good is it? tables, surfaces, intervals, calibration
     plots/        every figure
-    report/       figures and numbers into the PDF of the report
+    report        the numbers that the report prints (report/build.py makes its PDF)
     predict       a scan of your own in, lungs out
     images/       the same for pictures with masks, PNG or TIFF
     studies/      what is compared: losses, the reports' wishes, robustness

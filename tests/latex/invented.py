@@ -2,8 +2,8 @@
 
 import re
 
-from utils.report import build as report
-from utils.report.numbers import latex_name
+from report import build as report
+from utils.report import latex_name
 from utils.studies import losses as loss_study
 from utils.studies import robustness
 

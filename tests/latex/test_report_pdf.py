@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
+from report import build as report
 from utils.errors import InputError
 from utils.evaluation import tables as evaluation
 from utils.evaluation.intervals import nested_intervals
 from utils.plots import style as figures
-from utils.report import build as report
-from utils.report.numbers import save_numbers
+from utils.report import save_numbers
 from utils.settings import preset
 
 if not shutil.which("latexmk"):

@@ -13,7 +13,7 @@ import pytest
 from utils.evaluation.tables import slice_metrics
 from utils.plots import lessons as plots
 from utils.plots import style as figures
-from utils.report.numbers import as_tex, latex_name, save_numbers, write_numbers_tex
+from utils.report import as_tex, latex_name, save_numbers, write_numbers_tex
 
 
 def test_a_figure_is_saved_twice_and_always_the_same(empty_dataset, tmp_path):

@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 
+from report import build as report
+from report.build import main
 from utils.errors import InputError
-from utils.report import build as report
-from utils.report.__main__ import main
-from utils.report.numbers import as_tex, latex_name
+from utils.report import as_tex, latex_name
 from utils.studies import plan as study_plan
 from utils.studies import robustness
 

@@ -4,7 +4,7 @@ import ast
 import json
 import re
 
-from utils.report import build as report
+from report import build as report
 from utils.workspace import REPOSITORY
 
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("0*.ipynb"))

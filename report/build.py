@@ -1,16 +1,22 @@
-"""Figures and numbers into the PDF of the report, if they show the last runs."""
+"""The report as PDF, from exported figures and numbers that show the last runs: `make report`.
 
+python -m report.build --dataset phantom      build/report/report.pdf, or a sentence why not
+python -m report.build --images a b c         with notebook 07's figures of other image sets
+"""
+
+import argparse
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from utils.datasets.synthetic import SETS
-from utils.errors import InputError
-from utils.report.numbers import write_numbers_tex
+from utils.errors import InputError, command
+from utils.report import write_numbers_tex
 from utils.workspace import REPOSITORY, figures_folder, shown, workspace
 
 SOURCES = REPOSITORY / "report"
@@ -161,3 +167,19 @@ def log_faults(log):
     log = re.sub(r"(?<=.{79})\n", "", log)  # LaTeX breaks its log's lines after 79 characters
     margins = [m[0] for m in OVERFULL.finditer(log) if float(m[1]) > MARGIN]
     return ERROR.findall(log) or UNDEFINED.findall(log) + margins
+
+
+@command
+def main(arguments=None):
+    """Build the report; 1 when it does not build."""
+    parser = argparse.ArgumentParser(description="Build the report as PDF")
+    parser.add_argument("--dataset", default="phantom", help="name under data/, or a folder")
+    parser.add_argument(
+        "--images", nargs="+", metavar="SET", help="image sets in place of the embedded ones"
+    )
+    chosen = parser.parse_args(arguments)
+    print("report:", shown(build_report(chosen.dataset, chosen.images)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
