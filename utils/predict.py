@@ -125,7 +125,8 @@ def predict_series(
     try:
         write_seg(labels, volume, file, ("right", "left"), "U-Net, utils.predict")
     except InputError as error:
-        row["notes"] = f"{row['notes']} There is no DICOM SEG: {error}".strip()
+        why = str(error).removesuffix("; nothing was written.")
+        row["notes"] = f"{row['notes']} There is no DICOM SEG: {why}.".strip()
     return row
 
 
@@ -151,7 +152,7 @@ def predict_folder(
         return _write_rows(rows, out)
 
     for case in tqdm(cases, desc="segmenting", unit="case"):
-        rows.append({"case": printable(case.name)})
+        rows.append({"case": printable(case.absolute().name)})
         wanted = series or chosen.get(case.name)
         try:
             table = keep(predict_series(case, out, model, settings, wanted, keep))
