@@ -6,7 +6,7 @@ python -m utils.predict FOLDER --out OUT    lungs of a series, or of each case o
 import argparse
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from utils.anatomy import body_midline, reasons_to_doubt, split_lungs, stages, volumes_in_litres
-from utils.dicom import read_header, read_series
+from utils.dicom import CONTAINERS, read_header, read_series, unpacked
 from utils.errors import InputError, command, printable
 from utils.inference import segment, steadiness
-from utils.masks import save_mask, write_seg
+from utils.masks import WRITERS, save_mask
 from utils.plots import prediction_summary, use_style
 from utils.runtime import best_device
 from utils.settings import Settings, settings_from_json
@@ -57,21 +57,28 @@ def load_model(folder: Path = WEIGHTS) -> tuple[nn.Module, Settings]:
 
 
 def case_folders(folder: Path | str) -> list[Path]:
-    """The series to segment: one folder each.
+    """The series to segment: one folder each, or one file (NIfTI, NRRD, MetaImage, zip of DICOM).
 
     folder : one series (DICOM files directly in it), a data set (`Images/Case_000` …), or a
-    folder whose sub-folders are a series each. Raises InputError when there is nothing in it.
+    folder whose sub-folders or files are a series each. Raises InputError when there is none.
     """
     folder = Path(folder)
+    if _is_container(folder):
+        return [folder]
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}. Give a series, or a folder of cases.")
     folder = folder / "Images" if (folder / "Images").is_dir() else folder
     if not holds_files(folder):
         raise InputError(f"{folder} holds no file, expected a CT series. Check the path.")
-    subfolders = cases_in(folder)
+    subfolders = sorted([*cases_in(folder), *filter(_is_container, folder.iterdir())])
     if not subfolders or any(_is_dicom(entry) for entry in folder.iterdir() if entry.is_file()):
         return [folder]
     return subfolders
+
+
+def _is_container(file):
+    """Whether a file holds a whole scan that is not a folder of DICOM files."""
+    return file.is_file() and file.name.lower().endswith(CONTAINERS) and file.name[0] != "."
 
 
 def _is_dicom(file):
@@ -89,15 +96,17 @@ def predict_series(
     settings: Settings,
     series: str | None = None,
     on_row: Callable[[dict[str, Any]], None] | None = None,
+    formats: Sequence[str] = ("seg",),
 ) -> dict[str, Any]:
     """Segment one series and write what was found: `<case>_seg.npz`, `.png` and `_seg.dcm`.
 
     The DICOM SEG refers to the series and holds right and left lung as two segments; the npz
     holds `masks`, uint8 0/1 [slices, rows, cols], slice 0 at the feet end, as data sets of this
     project do. series : of several in the folder, see `read_series`. on_row : called with the row
-    before anything that is made from it. Returns the row, a dict: `case`, `slices`, litres (`both`,
-    `right`, `left`), `doubts` and `notes`, a text each: what the loader noted, and why there is no
-    SEG where the headers do not suffice for one. Raises InputError for what the loader refuses.
+    before anything that is made from it. formats : of `masks.WRITERS`, for both lungs; NIfTI alone
+    where the scan is no DICOM. Returns the row, a dict: `case`, `slices`, litres (`both`, `right`,
+    `left`), `doubts` and `notes`, a text each: what the loader noted, and which format is not there
+    as headers or mask do not suffice for it. Raises InputError for what the loader refuses.
     """
     volume = read_series(folder, series)
     mask = segment(model, volume.hu, settings, volume.spacing)
@@ -120,18 +129,24 @@ def predict_series(
     with written_whole(out / f"{case}.png") as temporary:
         figure.savefig(temporary)
     plt.close(figure)
-    file = out / f"{case}_seg.dcm"
-    file.unlink(missing_ok=True)  # an older one would pass for this mask's
-    try:
-        write_seg(labels, volume, file, ("right", "left"), "U-Net, utils.predict")
-    except InputError as error:
-        why = str(error).removesuffix("; nothing was written.")
-        row["notes"] = f"{row['notes']} There is no DICOM SEG: {why}.".strip()
+    for kind in formats if volume.files else ["nifti"]:
+        ending, write = WRITERS[kind]
+        file = out / f"{case}{ending}"
+        file.unlink(missing_ok=True)  # an older one would pass for this mask's
+        try:
+            write(labels, volume, file, ("right", "left"), "U-Net, utils.predict")
+        except InputError as error:
+            why = str(error).removesuffix("; nothing was written.")
+            row["notes"] = f"{row['notes']} There is no {kind} file: {why}.".strip()
     return row
 
 
 def predict_folder(
-    folder: Path | str, out: Path | str, model_folder: Path = WEIGHTS, series: str | None = None
+    folder: Path | str,
+    out: Path | str,
+    model_folder: Path = WEIGHTS,
+    series: str | None = None,
+    formats: Sequence[str] = ("seg",),
 ) -> tuple[pd.DataFrame, list[str]]:
     """Segment a series or each case of a folder into `out`; see `predict_series`.
 
@@ -155,7 +170,8 @@ def predict_folder(
         rows.append({"case": printable(case.absolute().name)})
         wanted = series or chosen.get(case.name)
         try:
-            table = keep(predict_series(case, out, model, settings, wanted, keep))
+            with unpacked(case) as opened:
+                table = keep(predict_series(opened, out, model, settings, wanted, keep, formats))
         except Exception as error:  # any fault of one case is its own
             table = keep({"fault": _logged(error, rows[-1]["case"], out)})
     return table, [row["fault"] for row in rows if "fault" in row]
@@ -204,8 +220,13 @@ def main(arguments: list[str] | None = None) -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--series", metavar="UID", help="SeriesInstanceUID, of several in a folder")
     which.add_argument("--largest", dest="series", action="store_const", const="largest")
-    options = parser.parse_args(arguments)
-    table, faults = predict_folder(options.folder, options.out, options.model, options.series)
+    parser.add_argument("--format", nargs="+", choices=WRITERS, default=["seg"],
+                        help="how to write both lungs beside npz (dcm2niix cannot read a SEG of two"
+                        " segments: take nifti)")  # fmt: skip
+    chosen = parser.parse_args(arguments)
+    table, faults = predict_folder(
+        chosen.folder, chosen.out, chosen.model, chosen.series, chosen.format
+    )
     for row in table[table["both"].notna()].to_dict("records"):
         print(
             f"{row['case']}: {row['both']:.2f} litres (right {row['right']:.2f}, "
@@ -214,7 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
         for kind, text in (("Warning", row["doubts"]), ("Note", row["notes"])):
             print(f"  {kind}: {text}" * bool(text), end="\n" * bool(text))
     print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
-    print(f"{options.out}: masks as npz and DICOM SEG, pictures, volumes.csv")
+    print(f"{chosen.out}: masks as npz and {', '.join(chosen.format)}, pictures, volumes.csv")
     print("For teaching and research; not a medical device.")
     return 1 if faults else 0
 
