@@ -121,7 +121,7 @@ def stored_frames(source: Source, shape: tuple[int, int, int], bits: int) -> np.
     shape : what its header says, held against limits before. bits : 1, 8 or 16 a pixel. Raises
     InputError where the pixels end early, or cannot be decoded.
     """
-    kind, count = np.uint16 if bits == 16 else np.uint8, math.prod(shape)
+    kind, count = np.dtype(np.uint16 if bits == 16 else np.uint8), math.prod(shape)
     length = (count * bits + 7) // 8
     native = source.syntax in LITTLE_ENDIAN or source.syntax == BIG_ENDIAN
     data = _bytes(source, source.pixel_offset, length if native else None)
@@ -135,7 +135,7 @@ def stored_frames(source: Source, shape: tuple[int, int, int], bits: int) -> np.
     if bits == 1:  # PS3.5 8.1.1
         data = np.unpackbits(np.frombuffer(data, kind), count=count, bitorder="little")
     elif source.syntax == BIG_ENDIAN:
-        kind = np.dtype(kind).newbyteorder(">")
+        kind = kind.newbyteorder(">")
     return np.frombuffer(data, kind).reshape(shape)
 
 
