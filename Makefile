@@ -79,10 +79,10 @@ test-unit: $(INSTALLED)  ## tests of utils
 	$(PY) -m pytest -q -n 2 --dist loadfile --ignore=tests/browser --ignore=tests/latex tests
 
 # In a workspace of its own, so that nothing made earlier can stand in for what the code does now
-test-notebooks: $(INSTALLED)  ## execute notebooks 01 to 04 again and compare their outputs
+test-notebooks: $(INSTALLED)  ## execute notebooks 00 to 04 again and compare their outputs
 	rm -rf build/test/data/phantom/derived build/test/figures
 	$(TESTING) $(PY) -m utils.datasets.phantom
-	$(TESTING) $(PY) -m pytest -q -p no:xdist $(NBVAL) notebooks/0[1-4]*.ipynb
+	$(TESTING) $(PY) -m pytest -q -p no:xdist $(NBVAL) notebooks/0[0-4]*.ipynb
 
 test-studies: $(INSTALLED)  ## the same for notebooks 05 to 07
 	rm -rf build/test/data/*/derived build/test/figures
@@ -119,7 +119,7 @@ bench: $(INSTALLED)  ## timings against peers, side by side, into benchmarks/res
 # The studies show no viewer; the state of their progress bars would be 2 MB a notebook.
 notebooks: phantom  ## execute the committed notebooks in place
 	$(PY) -m jupyter nbconvert --to notebook --execute --inplace \
-	  --ExecutePreprocessor.store_widget_state=True notebooks/0[1-4]*.ipynb notebooks/inspect_a_case.ipynb
+	  --ExecutePreprocessor.store_widget_state=True notebooks/0[0-4]*.ipynb notebooks/inspect_a_case.ipynb
 	$(PY) -m jupyter nbconvert --to notebook --execute --inplace notebooks/0[5-7]*.ipynb
 
 format: $(INSTALLED)  ## let ruff put code and notebooks in order
