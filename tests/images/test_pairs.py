@@ -149,11 +149,24 @@ def test_the_table_says_what_was_found(tmp_path):
         ("P7_view2", "P7"),
         ("MCUCXR_0001_0", "MCUCXR_0001_0"),
         ("covid-19-pneumonia-28", "covid-19-pneumonia-28"),
+        ("person1_virus_6", "person1"),
+        ("person1_bacteria_12", "person1"),
+        ("IM-0011-0001", "IM-0011"),
+        ("IM-0011-0001-0002", "IM-0011"),
+        ("41182_2020_203_Fig3_HTML-a", "41182_2020_203"),
         ("_z3", "_z3"),
     ],
 )
 def test_names_tell_the_patient(name, patient):
     assert images.patient_of(name) == patient
+
+
+def test_random_names_are_looked_up_in_their_collections_own_table():
+    """The COVID-19 image repository has seven pictures of this woman among those with masks."""
+    views = ["cb706009", "e1a4f870", "1663b242", "4c0fcf57", "a47dc73e", "d7f2ee0f", "db96a050"]
+    assert {images.patient_of(name) for name in views} == {"85901531"}
+    assert images.patient_of("b343e657") == images.patient_of("53c9be49") == "042f06a9"
+    assert images.patient_of("picture") == "picture" and images.patient_of("00000000") == "00000000"
 
 
 def test_real_sets_are_read(real_data):
@@ -164,3 +177,7 @@ def test_real_sets_are_read(real_data):
     xrays = images.load_pictures(real_data / "cxr", {0: 0, 1: 1, 2: 1, 3: 0})
     assert len(xrays) == 32
     assert all(0.05 < p.truth.mean() < 0.6 for p in xrays)
+    for name, pictures, patients in (("cxr_children", 216, 123), ("cxr_covid", 83, 47)):
+        found = images.load_pictures(real_data / name, {0: 0, 1: 1, 2: 1})
+        assert len(found) == pictures
+        assert len({images.patient_of(p.name) for p in found}) == patients

@@ -32,6 +32,10 @@ MASK_FOLDERS = (
     ("ManualMask/leftMask", "ManualMask/rightMask"),
 )
 NO_PICTURES = (".txt", ".md", ".csv", ".json", ".xml", ".db", ".ini")  # lie about, and may
+# picture -> patient, where a collection tells it in its table and not by the names
+RANDOM_NAMES = dict(
+    row.split(",") for row in Path(__file__).with_name("patients.csv").read_text().split()[1:]
+)
 SHOWN = 20  # problems listed in one message; the number of all is told
 
 
@@ -68,11 +72,14 @@ def image_folder(dataset: Path | str) -> Path:
 def patient_of(name: str) -> str:
     """The patient whom a file's name tells, or else the name itself.
 
-    `Case_003_z045`, `ID_0001_Z_0142`, `P7_view2` and `p-day35-PA` end in a slice, a view or a
-    point in time of their patient: what comes before is the same person.
+    `Case_003_z045`, `P7_view2`, `p-day35-PA` and `person1_virus_6` end in a slice, a view, a time
+    or a picture of their patient: what comes before is the same person. So it is with `IM-0011`
+    of `IM-0011-0001` (Kermany et al. 2018), and taken to be with figures of one paper, `x_Fig3`.
+    Random names are looked up in patients.csv: of the COVID-19 image repository (Winther et al.).
     """
-    mark = r"[_-](?:(?:z|slice|view|day)[_-]?\d+|admission|\d+[_-]hours?)(?:[_-].*)?$"
-    return re.sub(mark, "", name, flags=re.IGNORECASE) or name
+    mark = r"[_-](?:(?:z|slice|view|day|fig|virus|bacteria)[_-]?\d+|admission|\d+[_-]hours?"
+    mark += r"|(?<=^IM-\d{4}-)\d{4})(?:[_-].*)?$"
+    return RANDOM_NAMES.get(name) or re.sub(mark, "", name, flags=re.IGNORECASE) or name
 
 
 def find_pairs(dataset):
