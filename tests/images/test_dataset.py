@@ -13,6 +13,7 @@ from utils.images.dataset import (
     split_by_patient,
     square,
     square_labels,
+    unsquare,
 )
 from utils.images.pairs import Picture
 
@@ -50,6 +51,17 @@ def test_proportions_are_kept_and_the_rest_is_padded_on_both_sides():
     assert wide.shape == (1, 16, 16)
     assert wide[0, :4].eq(0).all() and wide[0, 12:].eq(0).all()
     assert torch.allclose(wide[0, 4:12], torch.tensor(7.0))
+
+
+@pytest.mark.parametrize("shape", [(20, 40), (50, 31), (32, 32)])
+@pytest.mark.parametrize("size", [32, 64])
+def test_the_way_back_lays_every_pixel_where_it_was(shape, size):
+    """A plane of y + 2 x is the same plane at any resolution, but along the borders."""
+    y, x = (torch.linspace(0, 1, n) for n in shape)
+    plane = (y[:, None] + 2 * x)[None]
+    back = unsquare(square(plane, size), shape)
+    assert back.shape == plane.shape
+    assert (back - plane)[0, 4:-4, 4:-4].abs().max() < 0.01
 
 
 def test_shrinking_averages_and_growing_interpolates():

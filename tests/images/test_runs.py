@@ -52,6 +52,30 @@ def predictions(model, test):
     return labels
 
 
+class Brightness(torch.nn.Module):
+    """Calls bright what is brighter than half; remembers what it was shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.last = torch.nn.Parameter(torch.ones(1))
+        self.shown = []
+
+    def forward(self, x):
+        self.shown.append(x)
+        return x - 0.5 * self.last
+
+
+@pytest.mark.parametrize("shape", [(30, 60), (60, 44)])
+def test_a_mask_has_its_pictures_own_shape(shape):
+    image = np.full(shape, 50, np.uint8)
+    image[10:20, 4:30] = 200
+    model, hyper = Brightness(), preset("quick", image_size=64, flip_columns=True)
+    (mask,) = image_runs.picture_masks(model, [Picture("a", image, image)], hyper)
+    assert mask.shape == shape and mask.dtype == bool
+    assert np.count_nonzero(mask != (image > 100)) <= 0.1 * (2 * 10 + 2 * 26)  # of the outline
+    assert torch.equal(model.shown[0].flip(3), model.shown[1])  # the mirrored one is asked too
+
+
 def test_runs_lie_in_the_workspace_not_in_the_set(tmp_path, monkeypatch):
     monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path / "work"))
     (tmp_path / "elsewhere/xrays/images").mkdir(parents=True)

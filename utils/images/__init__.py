@@ -3,11 +3,13 @@
 # fmt: off
 from utils.images.dataset import ImageDataset, equalised, long_epoch, split_by_patient
 from utils.images.pairs import Picture, image_folder, integrity_table, load_pictures, patient_of
-from utils.images.runs import confusion_of, image_datasets, image_run_folder, predict_labels
+from utils.images.runs import (
+    confusion_of, image_datasets, image_run_folder, picture_masks, predict_labels,
+)
 
 __all__ = [
     "ImageDataset", "Picture", "confusion_of", "equalised", "image_datasets", "image_folder",
     "image_run_folder", "integrity_table", "load_pictures", "long_epoch", "patient_of",
-    "predict_labels", "split_by_patient",
+    "picture_masks", "predict_labels", "split_by_patient",
 ]
 # fmt: on

@@ -35,19 +35,29 @@ def split_by_patient(
 
 
 def square(planes, size):
-    """Planes [k, rows, cols] as [k, size, size], float32, their proportions kept.
+    """Planes [k, rows, cols] as [k, size, size], float32, proportions kept, padded with zeros.
 
-    Linear interpolation, with averaging over what becomes one pixel on the way down
-    (antialiasing). What is not square is padded with zeros in equal parts on both sides.
+    Linear interpolation, with averaging over what becomes one pixel on the way down.
     """
-    rows, cols = planes.shape[1:]
-    shape = [max(1, round(size * side / max(rows, cols))) for side in (rows, cols)]
+    shape, (top, left), (bottom, right) = _place(planes.shape[1:], size)
     planes = planes.float()
-    if shape != [rows, cols]:
+    if shape != list(planes.shape[1:]):
         planes = F.interpolate(planes[None], shape, mode="bilinear", antialias=True)[0]
-    spare = [size - side for side in shape]
-    (top, left), (bottom, right) = ([n // 2 for n in spare], [n - n // 2 for n in spare])
     return F.pad(planes, (left, right, top, bottom))
+
+
+def unsquare(planes, shape):
+    """The way back from `square`: [k, size, size] -> [k, rows, cols], the picture's own shape."""
+    (rows, cols), (top, left), _ = _place(shape, planes.shape[-1])
+    inside = planes[None, :, top : top + rows, left : left + cols]
+    return F.interpolate(inside, tuple(shape), mode="bilinear", antialias=True)[0]
+
+
+def _place(shape, size):
+    """Rows and columns of a picture in a square, and what is padded before and after them."""
+    inside = [max(1, round(size * side / max(shape))) for side in shape]
+    spare = [size - side for side in inside]
+    return inside, [n // 2 for n in spare], [n - n // 2 for n in spare]
 
 
 def square_labels(labels, size):

@@ -1,16 +1,19 @@
 """Training runs on sets of pictures: where they lie, their data sets, their predictions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from utils.dataset import Split
 from utils.evaluation import matrices
-from utils.images.dataset import ImageDataset
+from utils.images.dataset import ImageDataset, unsquare
 from utils.images.pairs import Picture, image_folder
+from utils.inference import logits_of
 from utils.overlap import predicted_labels
+from utils.settings import Settings
 from utils.unet import UNet
 from utils.workspace import workspace
 
@@ -41,6 +44,19 @@ def predict_labels(model: nn.Module, dataset: ImageDataset, batch_size: int = 16
         logits = model(images.to(device, memory_format=torch.channels_last))
         labels.append(predicted_labels(logits)[:, 0].to("cpu", torch.uint8))
     return torch.cat(labels)
+
+
+@torch.inference_mode()
+def picture_masks(
+    model: nn.Module, pictures: Sequence[Picture], settings: Settings
+) -> list[np.ndarray]:
+    """Where each picture has its class 1, bool of its own shape; for networks of one map."""
+    device, masks = next(model.parameters()).device, []
+    for picture in pictures:
+        images = ImageDataset([picture], settings.image_size).images[:, None].to(device)
+        logits = unsquare(logits_of(model, images, settings)[0], picture.image.shape)
+        masks.append((logits[0] > 0).cpu().numpy())
+    return masks
 
 
 def confusion_of(model: UNet, dataset: ImageDataset) -> torch.Tensor:
