@@ -37,14 +37,14 @@ LUNGS = {0: 0, 1: 1, 2: 1, 3: 0, 255: 1}  # value in a mask -> class
 PICTURES = 130  # in an epoch, at least
 RECIPE = preset(
     "quick",
-    image_size=128,
+    image_size=192,
     width=16,
     levels=5,
-    widest=64,
+    widest=128,
     dropout=0.0,
     dsc_threshold=0.0,
     batch_size=4,
-    epochs=40,
+    epochs=60,
     optimiser="adamw",
     weight_decay=1e-4,
     rotate=8.0,
@@ -52,7 +52,6 @@ RECIPE = preset(
     zoom=0.15,
     brightness=0.06,
     noise=0.02,
-    renew_statistics=True,
     keep="last",
 )
 BEFORE = dataclasses.replace(RECIPE, epochs=10)  # on simulated X-rays, before real ones
