@@ -3,7 +3,6 @@
 import ast
 import dataclasses
 import json
-import re
 from typing import Any
 
 from utils.errors import InputError
@@ -150,11 +149,6 @@ def fields(text: str) -> dict[str, Any]:
             )
         found[name] = _of_kind(name, value, kinds[name])
     return found
-
-
-def run_name(preset_name: str, changes: str = "") -> str:
-    """What the run of a preset with changes (see `fields`) is called, fit for a folder."""
-    return re.sub(r"[^\w.,=()+-]", "_", ",".join([preset_name, *sorted(changes.split())]))
 
 
 def _of_kind(name, text, kind):

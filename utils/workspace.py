@@ -106,6 +106,15 @@ def derived_folder(dataset: Path | str) -> Path:
     return derived
 
 
+def run_folder(dataset: Path | str, preset_name: str, changes: str = "") -> Path:
+    """Folder of a training run, which is named after its preset and what was changed of it.
+
+    changes : as for `settings.fields`; what a folder cannot be called becomes "_".
+    """
+    name = ",".join([preset_name, *sorted(changes.split())])
+    return derived_folder(dataset) / "runs" / re.sub(r"[^\w.,=()+-]", "_", name)
+
+
 def figures_folder(dataset: Path | str) -> Path:
     """Folder of the exported figures and numbers of a data set: `figures/<its name>`."""
     return workspace() / "figures" / Path(dataset).resolve().name

@@ -8,6 +8,7 @@ from utils.cases import Pair
 from utils.dataset import split_cases
 from utils.settings import Settings
 from utils.training import run
+from utils.workspace import run_folder
 
 TINY = Settings(image_size=16, pixel_size=1.0, width=2, levels=2, epochs=1, batch_size=4, seed=3)
 
@@ -23,10 +24,11 @@ def test_a_data_set_is_checked_split_and_trained(empty_dataset, monkeypatch):
     monkeypatch.setattr(run, "load_masks", lambda name: ("masks", name))
     monkeypatch.setattr(run.alignment, "require_aligned", lambda *given: asked.append(given))
     monkeypatch.setattr(run, "create_paired_data", lambda *given: asked.append(given) or pairs)
-    folder = run.train_dataset(empty_dataset, TINY, "first")
+    folder = run_folder(empty_dataset, "first", "epochs=1 beta=../1")
+    run.train_dataset(empty_dataset, TINY, folder)
     volumes, masks = ("volumes", empty_dataset), ("masks", empty_dataset)
     assert asked == [(empty_dataset, volumes), (volumes, masks)]
-    assert folder.parts[-2:] == ("runs", "first") and (folder / "history.csv").is_file()
+    assert folder.parts[-2:] == ("runs", "first,beta=.._1,epochs=1") and (folder / "history.csv").is_file()
     expected = split_cases(pairs, 3)
     assert json.loads((folder / "split.json").read_text()) == {
         part: list(names) for part, names in expected.__dict__.items()

@@ -9,9 +9,9 @@ import sys
 
 from utils.errors import command
 from utils.runtime import best_device, process_group, rank_and_count
-from utils.settings import fields, preset, run_name
+from utils.settings import fields, preset
 from utils.training.run import train_dataset
-from utils.workspace import shown
+from utils.workspace import run_folder, shown
 
 
 @command
@@ -23,10 +23,11 @@ def main(arguments=None):
     parser.add_argument("--set", default="", help='its fields to change: "epochs=3 beta=1"')
     chosen = parser.parse_args(arguments)
     settings = preset(chosen.preset, **fields(chosen.set))
+    folder = run_folder(chosen.dataset, chosen.preset, chosen.set)
     with process_group(best_device()):
-        run_folder = train_dataset(chosen.dataset, settings, run_name(chosen.preset, chosen.set))
+        train_dataset(chosen.dataset, settings, folder)
         if rank_and_count()[0] == 0:
-            print(f"run: {shown(run_folder)}")
+            print(f"run: {shown(folder)}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from utils.training.checkpoint import restore_checkpoint, save_checkpoint
 from utils.training.loop import Trainer, blindness, describe_epoch
 from utils.training.weights import begin_with, load_weights, made_from, save_weights
 from utils.unet import build_unet
-from utils.workspace import derived_folder, shown, write_json, write_table, written_whole
+from utils.workspace import shown, write_json, write_table, written_whole
 
 
 def run_fingerprint(
@@ -175,11 +175,11 @@ def _read_split(file):
         ) from error
 
 
-def train_dataset(dataset: Path | str, settings: Settings, run_name: str) -> Path:
-    """Train on a data set as notebook 03 does, in `runs/<run_name>` of its derived folder.
+def train_dataset(dataset: Path | str, settings: Settings, run_folder: Path) -> None:
+    """Train on a data set as notebook 03 does, into `run_folder`.
 
     dataset : name or path, as in `utils.workspace.dataset_folder`. Masks must have passed
-    notebook 02. Returns the folder of the run.
+    notebook 02. run_folder : see `utils.workspace.run_folder`.
     """
     with first_process_first():  # the others find the volumes in the cache
         volumes = load_cases(dataset)
@@ -189,6 +189,4 @@ def train_dataset(dataset: Path | str, settings: Settings, run_name: str) -> Pat
     train_set, validation_set = (
         SliceDataset(pairs, names, settings) for names in (split.train, split.validation)
     )
-    run_folder = derived_folder(dataset) / "runs" / run_name
     train(settings, split, train_set, validation_set, run_folder)
-    return run_folder
