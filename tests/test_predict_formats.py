@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import SimpleITK
 import torch
+from phantom_builders import small_patient
 
 from utils import predict
 from utils.datasets.phantom.making import write_case
-from utils.datasets.phantom.patients import small_patient
 from utils.dicom.reader import read_series
 from utils.masks.npz import load_mask
 from utils.masks.rtstruct import read_rtstruct

@@ -28,7 +28,10 @@ def test_a_data_set_is_checked_split_and_trained(empty_dataset, monkeypatch):
     run.train_dataset(empty_dataset, TINY, folder)
     volumes, masks = ("volumes", empty_dataset), ("masks", empty_dataset)
     assert asked == [(empty_dataset, volumes), (volumes, masks)]
-    assert folder.parts[-2:] == ("runs", "first,beta=.._1,epochs=1") and (folder / "history.csv").is_file()
+    assert (
+        folder.parts[-2:] == ("runs", "first,beta=.._1,epochs=1")
+        and (folder / "history.csv").is_file()
+    )
     expected = split_cases(pairs, 3)
     assert json.loads((folder / "split.json").read_text()) == {
         part: list(names) for part, names in expected.__dict__.items()
