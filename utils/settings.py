@@ -78,7 +78,7 @@ class Settings:
 PRESETS = {
     # minutes on two CPU cores; brightness by 84 HU: emptier and denser lungs than the few seen
     "quick": Settings(epochs=6, brightness=0.06),
-    # the first report; its Dice has plain sums
+    # the first report; its Dice has plain sums. The seed draws the cases that its figures show
     "vrikkis2024": Settings(
         split="random8",
         image_size=512,
@@ -88,6 +88,7 @@ PRESETS = {
         loss="combined_sum",
         schedule="none",
         keep="last",
+        seed=2034,  # 001 and 003 to train, 004 and 011 to test
     ),
     # the second report, whose Dice has squares; with beta=1 its first run, cross-entropy alone
     "purvis2024": Settings(
