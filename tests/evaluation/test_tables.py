@@ -196,6 +196,14 @@ def test_report_numbers_by_hand(empty_dataset):
     numbers = report_numbers(slices, patient_metrics(slices), history, Settings(), empty_dataset)
     assert (numbers["dataset"], numbers["patients"], numbers["slices"]) == ("mini", 3, 6)
     assert numbers["training"] == {"epochs": 3, "best_epoch": 2}
+    last = report_numbers(
+        slices,
+        patient_metrics(slices),
+        history.assign(validation_loss=np.nan),  # nobody validates
+        Settings(keep="last"),
+        empty_dataset,
+    )
+    assert last["training"] == {"epochs": 3, "best_epoch": 3}
     assert numbers["settings"]["learning_rate"] == Settings.learning_rate
     assert numbers["train"]["dsc_3d"] == {"mean": 1, "least": 1, "most": 1}
     test = numbers["test"]

@@ -128,13 +128,16 @@ def report_numbers(
     settings: Settings,
     dataset: Path | str,
 ) -> dict[str, Any]:
-    """The numbers that the report prints, as a nested dict for `report.save_numbers`."""
-    best = history.loc[history["validation_loss"].idxmin()]
+    """The numbers that the report prints, as a nested dict for `report.save_numbers`.
+
+    `best_epoch` is the epoch whose weights were kept.
+    """
+    kept = history.iloc[-1 if settings.keep == "last" else history["validation_loss"].argmin()]
     return {
         "dataset": dataset_folder(dataset).name,
         "patients": len(patients),
         "slices": len(slices),
-        "training": {"epochs": len(history), "best_epoch": int(best["epoch"])},
+        "training": {"epochs": len(history), "best_epoch": int(kept["epoch"])},
         "settings": dataclasses.asdict(settings),
         **part_numbers(slices, patients),
     }
