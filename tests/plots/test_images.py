@@ -62,3 +62,17 @@ def test_difference_shows_what_was_missed_and_what_is_false_positive():
     )
     assert np.array_equal(false_positive[0], [False] * 4 + [True] * 2 + [False] * 2)
     assert np.array_equal(missed[0], [True] * 2 + [False] * 6)
+
+
+def test_runs_are_compared_in_every_column_that_is_asked_for():
+    tables = {
+        name: pd.DataFrame({"epoch": [1, 2], "a_loss": [k, 0], "b_dsc": [0, k]})
+        for k, name in enumerate("xyz")
+    }
+    figure = plots_images.two_histories(tables, ["a_loss", "b_dsc", "a_loss", "b_dsc"])
+    assert [axis.get_ylabel() for axis in figure.axes] == ["a loss", "b DSC"] * 2
+    for axis, column in zip(figure.axes, ["a_loss", "b_dsc"] * 2, strict=True):
+        assert [list(line.get_ydata()) for line in axis.lines] == [
+            table[column].tolist() for table in tables.values()
+        ]
+        assert len({line.get_color() for line in axis.lines}) == 3

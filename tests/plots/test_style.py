@@ -89,3 +89,24 @@ def test_curves_tell_lung_free_slices_apart():
     with_lung, without = figure.axes[0].collections
     assert with_lung.get_offsets()[:, 0].tolist() == [1]
     assert without.get_offsets()[:, 0].tolist() == [0, 2]
+
+
+def test_curves_of_many_patients_are_drawn_in_the_order_given():
+    truth = np.zeros((3, 32, 32), np.uint8)
+    truth[1] = 1
+    slices = pd.concat([slice_metrics(truth, truth), slice_metrics(truth * 0, truth)])
+    with_lung, without = plots.slice_curves(slices, "dsc").axes[0].collections
+    assert with_lung.get_offsets().tolist() == [[1, 1], [4, 0]]  # found, then missed
+    without = without.get_offsets()
+    assert without.data[:, 0].tolist() == [0, 2, 3, 5]
+    assert np.ma.getmaskarray(without)[:, 1].all()  # no DSC: no mark
+
+
+@pytest.mark.parametrize("others", [["validation"], ["test"], []])
+def test_training_curves_show_the_parts_that_were_measured(others):
+    history = pd.DataFrame({"epoch": [1, 2]})
+    for part in ("train", "validation", *others):
+        for score in ("loss", "accuracy", "dsc"):
+            history[f"{part}_{score}"] = [0.5, 0.25] if part in ("train", *others) else np.nan
+    for axis in plots.training_curves(history).axes:
+        assert [line.get_label() for line in axis.lines] == ["train", *others]

@@ -116,15 +116,18 @@ def misclassified(examples: Sequence[Example]) -> Figure:
     return figure
 
 
-def two_histories(histories: dict[str, pd.DataFrame]) -> Figure:
-    """Validation loss and DSC of several runs, epoch by epoch; histories : name -> table."""
-    figure, axes = new_figure(1, 2, height=2.1)
-    colours = zip(histories.items(), COLOURS.values(), STYLES, strict=False)
-    for (name, history), colour, style in colours:
-        for axis, column in zip(axes[0], ("validation_loss", "validation_dsc"), strict=True):
+def two_histories(
+    histories: dict[str, pd.DataFrame],
+    columns: Sequence[str] = ("validation_loss", "validation_dsc"),
+) -> Figure:
+    """Several runs, epoch by epoch, two panels a row; histories : name -> table."""
+    rows = -(-len(columns) // 2)
+    figure, axes = new_figure(rows, 2, height=2.1 * rows)
+    for axis, column in zip(axes.flat, columns, strict=True):
+        colours = zip(histories.items(), COLOURS.values(), STYLES, strict=False)
+        for (name, history), colour, style in colours:
             axis.plot(history["epoch"], history[column], style, color=colour, label=name)
-    axes[0, 0].set(xlabel="epoch", ylabel="validation loss")
-    axes[0, 1].set(xlabel="epoch", ylabel="validation DSC")
+        axis.set(xlabel="epoch", ylabel=column.replace("_", " ").replace("dsc", "DSC"))
     axes[0, 0].legend()
     return figure
 

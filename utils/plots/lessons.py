@@ -144,13 +144,14 @@ def loss_curves_of_one_slice(losses: dict[str, tuple[ArrayLike, ArrayLike]]) -> 
 
 
 def training_curves(history: pd.DataFrame) -> Figure:
-    """Loss, binary accuracy and mean DSC per epoch, training and validation (figure 1)."""
+    """Loss, binary accuracy and mean DSC per epoch, of the parts that were measured (figure 1)."""
     figure, axes = new_figure(1, 3, height=2.1)
     titles = {"loss": "loss", "accuracy": "binary accuracy", "dsc": "mean DSC of lung slices"}
     for axis, (column, title) in zip(axes[0], titles.items(), strict=True):
-        for part, style in (("train", "-"), ("validation", "--")):
-            curve = history[f"{part}_{column}"]
-            axis.plot(history["epoch"], curve, f".{style}", color=COLOURS[part], label=part)
+        for part, style in (("train", "-"), ("validation", "--"), ("test", ":")):
+            curve = history.get(f"{part}_{column}", pd.Series())
+            if curve.notna().any():  # nobody may have validated
+                axis.plot(history["epoch"], curve, f".{style}", color=COLOURS[part], label=part)
         axis.set(xlabel="epoch", ylabel=title)
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].legend()
@@ -169,17 +170,22 @@ def dsc_histograms(slices: pd.DataFrame, threshold: int) -> Figure:
     return figure
 
 
-def slice_curves(case: pd.DataFrame) -> Figure:
-    """DSC and binary accuracy of each slice of one case, feet to head (figure 4)."""
+def slice_curves(slices: pd.DataFrame, dsc: str = "dsc_1310") -> Figure:
+    """DSC and binary accuracy of each slice (figure 4): of one case, feet to head, or of many.
+
+    slices : of `evaluation.slice_metrics`, drawn in the order of its rows; dsc : column with DSC.
+    """
     figure, axes = new_figure(1, 2, height=2.1)
-    lung = case["lung_px"] > 0
+    at, lung = np.arange(len(slices)), (slices["lung_px"] > 0).to_numpy()
     looks = {"with lung": (lung, "o", "test"), "lung-free": (~lung, "x", "other")}
-    titles = {"dsc_1310": "DSC", "accuracy": "binary accuracy"}
+    titles, size = {dsc: "DSC", "accuracy": "binary accuracy"}, 12 if len(slices) < 150 else 4
     for axis, (column, title) in zip(axes[0], titles.items(), strict=True):
+        scores = slices[column].to_numpy()
         for label, (chosen, marker, colour) in looks.items():
-            at, scores = case.loc[chosen, ["slice", column]].to_numpy().T
-            axis.scatter(at, scores, s=12, marker=marker, color=COLOURS[colour], label=label)
+            look = {"marker": marker, "color": COLOURS[colour], "label": label}
+            axis.scatter(at[chosen], scores[chosen], s=size, linewidths=0.1 * size, **look)
         axis.set(xlabel="slice (0 = feet end)", ylabel=title)
+    axes[0, 0].set_ylim(-0.05, 1.05)
     axes[0, 0].legend()
     return figure
 
