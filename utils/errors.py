@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+Kinds = type[Exception] | tuple[type[Exception], ...]
+
 
 class InputError(ValueError):
     """Something a person gave to this project cannot be used.
@@ -41,6 +43,23 @@ def about(name: str, end: str = "; nothing was written.") -> Iterator[None]:
         raise InputError(f"{first}{problem}{end}") from None
     except MemoryError:
         raise InputError(f"{name}: too large for this machine's memory{end}") from None
+
+
+@contextmanager
+def refused(found: str, advice: str, kinds: Kinds = Exception) -> Iterator[None]:
+    """Within a with block, errors of these kinds become one: "<found> (<reason>). <advice>".
+
+    Libraries raise nearly anything on damaged or hostile bytes. The reason is the last line of what
+    they say, at most 120 characters, or what the system says. An InputError stays as it is.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except kinds as error:
+        said = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+        reason = said.splitlines()[-1].strip()[:120]
+        raise InputError(f"{found} ({reason}). {advice}") from error
 
 
 def command(main: Callable[..., int | None]) -> Callable[..., int]:

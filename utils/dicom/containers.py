@@ -4,7 +4,6 @@ import gzip
 import math
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from utils.dicom.files import MOST_FILES
 from utils.dicom.frames import LARGEST_SIDE, MOST_SLICES
 from utils.dicom.pixels import LARGEST_VOLUME, LOWEST_HU
-from utils.errors import InputError
+from utils.errors import InputError, refused
 
 READERS = {".nii": "Nifti", ".nii.gz": "Nifti", ".nrrd": "Nrrd", ".nhdr": "Nrrd",
            ".mha": "Meta", ".mhd": "Meta"}  # fmt: skip
@@ -37,22 +36,16 @@ def unpacked(path: Path | str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place, path.stem)
         folder.mkdir()
-        try:
-            with zipfile.ZipFile(path) as archive:
-                members = archive.infolist()
-                size = sum(member.file_size for member in members)
-                if len(members) > MOST_FILES or size > LARGEST_UNPACKED:
-                    raise InputError(
-                        f"{path.name} holds {len(members):,} files, {size / 1e9:.1f} GB, expected "
-                        "those of one series. Unpack it and give the folder of one"
-                    )
-                archive.extractall(folder)  # zipfile strips what would lead out of the folder
-        except InputError:
-            raise
-        except Exception as error:  # zipfile raises nearly anything on hostile bytes
-            raise InputError(
-                f"{path.name} cannot be unpacked ({str(error)[:120]}). Fetch it again"
-            ) from None
+        damaged = refused(f"{path.name} cannot be unpacked", "Fetch it again")
+        with damaged, zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            size = sum(member.file_size for member in members)
+            if len(members) > MOST_FILES or size > LARGEST_UNPACKED:
+                raise InputError(
+                    f"{path.name} holds {len(members):,} files, {size / 1e9:.1f} GB, expected "
+                    "those of one series. Unpack it and give the folder of one"
+                )
+            archive.extractall(folder)  # zipfile strips what would lead out of the folder
         yield folder
 
 
@@ -67,20 +60,15 @@ def read_image(path, suffix):
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     reader = SimpleITK.ImageFileReader()
     reader.SetImageIO(f"{READERS[suffix]}ImageIO")
-    with tempfile.TemporaryDirectory() as folder:
+    damaged = refused("it cannot be read", "Convert or fetch it again")
+    with tempfile.TemporaryDirectory() as folder, damaged:
         if suffix.startswith(".nii"):
             path = _nifti_alone(path, suffix, Path(folder, "scan.nii"))
         reader.SetFileName(str(path))
-        try:
-            reader.ReadImageInformation()
-            _check_header(reader, path)
-            image = reader.Execute()
-            values = SimpleITK.GetArrayFromImage(image)
-        except InputError:
-            raise
-        except Exception as error:  # SimpleITK raises nearly anything on hostile bytes
-            reason = (str(error).splitlines() or [""])[-1].strip()[:120]
-            raise InputError(f"it cannot be read ({reason}). Convert or fetch it again") from None
+        reader.ReadImageInformation()
+        _check_header(reader, path)
+        image = reader.Execute()
+        values = SimpleITK.GetArrayFromImage(image)
     affine = np.eye(4)  # from (slice, row, col); SimpleITK has (x, y, z) in LPS
     affine[:3, :3] = (np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing())[:, ::-1]
     affine[:3, 3] = image.GetOrigin()
@@ -92,23 +80,19 @@ def read_image(path, suffix):
 def _nifti_alone(path, suffix, alone):
     """A NIfTI file unpacked as `alone`: beside x.nii, SimpleITK takes that for x.nii.gz."""
     opened = gzip.open if suffix.endswith(".gz") else open
-    try:
-        with opened(path, "rb") as source, open(alone, "wb") as target:
-            while block := source.read(2**24):
-                target.write(block)
-                if target.tell() > LARGEST_UNPACKED:
-                    raise InputError("it unpacks to more than any series has")
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"it cannot be unpacked ({str(error)[:120]}). Fetch it again") from None
+    damaged = refused("it cannot be unpacked", "Fetch it again")
+    with damaged, opened(path, "rb") as source, open(alone, "wb") as target:
+        while block := source.read(2**24):
+            target.write(block)
+            if target.tell() > LARGEST_UNPACKED:
+                raise InputError("it unpacks to more than any series has")
     return alone
 
 
 def _check_header(reader, path):
     """Refuse an image of no series' size, one cut off, one that tells not left from right."""
-    size, known = (
-        reader.GetSize(),
-        {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()},
-    )
+    size = reader.GetSize()
+    known = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
     if len(size) != 3 or reader.GetNumberOfComponents() != 1:
         raise InputError(f"an image of {size} voxels, expected one volume of grey values")
     if max(size) > LARGEST_SIDE or size[2] > MOST_SLICES or math.prod(size) > LARGEST_VOLUME:

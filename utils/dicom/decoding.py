@@ -23,7 +23,7 @@ from pydicom.uid import (
 )
 
 from utils.dicom.values import library_silenced
-from utils.errors import InputError
+from utils.errors import InputError, refused
 
 BY_SIMPLEITK = {JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1}  # no package of pydicom's does
 MINUS_2000 = 63536  # -2000 read as unsigned: the padding of several scanners
@@ -108,16 +108,7 @@ def _decode(decoder, encoded, syntax, coding, precision, signed):
     """Numbers of one compressed frame [rows, cols], as its codestream holds them."""
     # Pillow decodes JPEG 2000 as well, but not signed pixels
     plugin = "pylibjpeg" if decoder and "pylibjpeg" in decoder.available_plugins else ""
-    form = {
-        "rows": coding.rows,
-        "columns": coding.cols,
-        "samples_per_pixel": 1,
-        "photometric_interpretation": "MONOCHROME2",
-        "bits_allocated": coding.allocated,
-        "bits_stored": precision,
-        "pixel_representation": int(signed),
-    }
-    try:
+    with refused(f"{syntax.name} cannot be decoded", "Fetch the file again"):
         if decoder is None:
             pixels = _by_simpleitk(encoded, syntax, coding, precision)
         else:
@@ -128,13 +119,14 @@ def _decode(decoder, encoded, syntax, coding, precision, signed):
                 transfer_syntax_uid=syntax,
                 number_of_frames=1,
                 pixel_keyword="PixelData",
-                **form,
+                rows=coding.rows,
+                columns=coding.cols,
+                samples_per_pixel=1,
+                photometric_interpretation="MONOCHROME2",
+                bits_allocated=coding.allocated,
+                bits_stored=precision,
+                pixel_representation=int(signed),
             )
-    except Exception as error:  # decoders may raise nearly anything on damaged bytes
-        reason = (str(error).splitlines() or [type(error).__name__])[-1].strip()[:120]
-        raise InputError(
-            f"{syntax.name} cannot be decoded ({reason}). Fetch the file again"
-        ) from None
     if pixels.shape != (coding.rows, coding.cols) or pixels.dtype.itemsize > 2:
         raise InputError(
             f"decoded to {pixels.shape} {pixels.dtype} where the header says {coding.rows} x "

@@ -209,17 +209,21 @@ def canonical_axes(axes):
     return [(stored[p], int(np.sign(axes[stored[p], p]))) for p in (2, 1, 0)]
 
 
-def to_canonical(array, canonical):
-    """View of an array [slice, row, col] as stored, on the canonical grid."""
-    flips = tuple(slice(None, None, sign) for _, sign in canonical)
-    return array.transpose([axis for axis, _ in canonical])[flips]
+def turned(array, places):
+    """View of an array with its axes in another order and sense: [(axis, sign)] * 3.
+
+    From the stored to the canonical grid by `canonical_axes`, and back by the `SENSES` of
+    `axes_code`.
+    """
+    flips = tuple(slice(None, None, sign) for _, sign in places)
+    return array.transpose([axis for axis, _ in places])[flips]
 
 
-def canonical_affine(affine, shape, canonical):
-    """Affine of the canonical grid from that of the stored grid (4x4, index -> LPS mm)."""
+def turned_affine(affine, shape, places):
+    """Affine (4x4, index -> LPS mm) of a `turned` array from that of the array of this shape."""
     change = np.zeros((4, 4))
     change[3, 3] = 1
-    for new, (axis, sign) in enumerate(canonical):
+    for new, (axis, sign) in enumerate(places):
         change[axis, new] = sign
         change[axis, 3] = 0 if sign > 0 else shape[axis] - 1
     return affine @ change
@@ -231,16 +235,6 @@ def axes_code(axes):
     return "".join(
         CODES[int(p), int(np.sign(row[p]))] for p, row in zip(nearest, axes, strict=True)
     )
-
-
-def to_stored_grid(array, code):
-    """View of a canonical array [slices, rows, cols] on the stored grid of the source files.
-
-    code : of `axes_code`, such as "FAR". See `Volume.on_stored_grid`.
-    """
-    places = [SENSES[letter] for letter in code]
-    flips = tuple(slice(None, None, sign) for _, sign in places)
-    return array.transpose([axis for axis, _ in places])[flips]
 
 
 def _list(values):

@@ -5,6 +5,7 @@ import os
 import stat
 import struct
 import zlib
+from collections import namedtuple
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from utils.dicom.values import text
-from utils.errors import InputError
+from utils.errors import InputError, refused
 
 HEADER_BLOCK = 16 * 1024  # bytes read first: holds the whole header of an ordinary slice
 LARGEST_FILE = 2 * 1024**3  # bytes; an enhanced CT of 4000 slices of 512² is as long
@@ -31,36 +32,17 @@ STANDARD = "1.2.840.10008."  # what the standard's class UIDs begin with; others
 PIXEL_TAGS = {0x7FE00008, 0x7FE00009, PIXEL_DATA}  # float, double and integer pixels
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a header says of its object, each element read once, as text; "" where it is silent."""
-
-    modality: str
-    sop_class: str  # UID; that of the file meta information where the data set has none
-    image_type: str
-    patient_id: str
-    patient_name: str
-    study_uid: str
-    series_uid: str
-    instance_uid: str
-    frame_of_reference_uid: str
-    series_description: str
-    manufacturer: str
-    manufacturer_model: str
-    patient_position: str
-    rescale_type: str
-    photometric: str
-
-
-KEYWORDS = dict(
-    zip(
-        Facts.__annotations__,
-        """Modality SOPClassUID ImageType PatientID PatientName StudyInstanceUID SeriesInstanceUID
-        SOPInstanceUID FrameOfReferenceUID SeriesDescription Manufacturer ManufacturerModelName
-        PatientPosition RescaleType PhotometricInterpretation""".split(),
-        strict=True,
-    )
+# What a header says of its object, each element read once, as text; "" where it is silent. KEYWORDS
+# are the elements, in turn; sop_class is that of the file meta where the data set has none
+Facts = namedtuple(
+    "Facts",
+    """modality sop_class image_type patient_id patient_name study_uid series_uid
+    instance_uid frame_of_reference_uid series_description manufacturer manufacturer_model
+    patient_position rescale_type photometric""",
 )
+KEYWORDS = """Modality SOPClassUID ImageType PatientID PatientName StudyInstanceUID
+    SeriesInstanceUID SOPInstanceUID FrameOfReferenceUID SeriesDescription Manufacturer
+    ManufacturerModelName PatientPosition RescaleType PhotometricInterpretation""".split()
 
 
 @dataclass(eq=False)
@@ -79,17 +61,20 @@ class Source:
     pixel_length: int = 0  # bytes, or ENCAPSULATED
     inflated: bytes | None = None
 
+    def read(self, offset, length=-1):
+        """Bytes of the file (or of its inflated data set), to the end if no length is given."""
+        if self.inflated is not None:
+            return self.inflated[offset:][: None if length < 0 else length]
+        with open(self.path, "rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
     def after_pixels(self):
         """How many bytes, if they are neither DICOM elements nor padding, follow the pixels."""
         end = self.pixel_offset + self.pixel_length
         if end >= self.size:
             return 0
-        if self.inflated is None:
-            with open(self.path, "rb", buffering=0) as file:
-                file.seek(end)
-                rest = file.read()
-        else:
-            rest = self.inflated[end:]
+        rest = self.read(end)
         known = not rest.strip(b"\0 ") or _are_elements(rest, self.syntax)
         return 0 if known else self.size - end
 
@@ -112,7 +97,8 @@ def read_header(path: Path, name: str) -> Source | None:
 
     Raises InputError for a file that cannot be opened, or is DICOM but cannot be parsed.
     """
-    try:
+    advice = "Give read permission or fetch the file again"
+    with refused(f"{name} cannot be read", advice, OSError):
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
             return None
         with open(path, "rb") as file:
@@ -126,11 +112,6 @@ def read_header(path: Path, name: str) -> Source | None:
             source = _parse(path, name, block, size) if size > len(block) else None
             if source is None:  # the header is longer than the block, or the block is all
                 source = _parse(path, name, block + file.read(), size, whole=True)
-    except OSError as error:
-        raise InputError(
-            f"{name} cannot be read ({error.strerror or error}). "
-            "Give read permission or fetch the file again"
-        ) from None
     if source is not None and not marked and not (source.facts.sop_class or source.facts.modality):
         return None
     if source is None and marked:
@@ -191,11 +172,9 @@ def _until_pixels(content, deflated):
 
 def _facts(dataset):
     """The facts of a header."""
-    said = {name: text(dataset, keyword)[:LONGEST_TEXT] for name, keyword in KEYWORDS.items()}
-    if not said["sop_class"]:
-        meta = getattr(dataset, "file_meta", Dataset())
-        said["sop_class"] = text(meta, "MediaStorageSOPClassUID")
-    return Facts(**said)
+    facts = Facts(*(text(dataset, keyword)[:LONGEST_TEXT] for keyword in KEYWORDS))
+    meta = getattr(dataset, "file_meta", Dataset())
+    return facts._replace(sop_class=facts.sop_class or text(meta, "MediaStorageSOPClassUID"))
 
 
 def _inflate(data, name):

@@ -1,7 +1,6 @@
 """Stored CT pixels into Hounsfield units, slice by slice into one int16 array."""
 
 import math
-import sys
 from collections import Counter
 from itertools import groupby
 
@@ -11,10 +10,10 @@ from pydicom.uid import UID
 from utils.dicom.decoding import MINUS_2000, decode_frames
 from utils.dicom.frames import Coding
 from utils.dicom.header import BIG_ENDIAN, ENCAPSULATED, ITEM, PIXEL_DATA, STANDARD, Source
-from utils.errors import InputError, about
+from utils.errors import InputError, about, refused
 
 LOWEST_HU = -1024  # HU: the lowest value of a 12-bit scanner; what is below is padding
-LITTLE_ENDIAN = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"}
+NATIVE = {BIG_ENDIAN, "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"}
 LARGEST_VOLUME = 2**31  # voxels (4 GiB)
 
 
@@ -36,10 +35,8 @@ def load_pixels(frames):
         group = list(group)
         source = frames[group[0]].source
         with about(source.name, end=""):
-            try:
+            with refused("it cannot be read", "Fetch the file again", OSError):
                 _read_into(hu, group, frames)
-            except OSError as error:
-                raise InputError(f"it cannot be read ({error.strerror or error})") from None
             for k in group:
                 found.update(to_hounsfield(hu[k], frames[k]))
     native = [frame for frame in frames if frame.source.pixel_length != ENCAPSULATED]
@@ -111,7 +108,7 @@ def same_pixels(one, other):
     facts = [(f.coding, f.slope, f.intercept, f.source.syntax) for f in (one, other)]
     if facts[0] != facts[1] or one.index != other.index:
         return False
-    stored = [_bytes(f.source, f.source.pixel_offset, None) for f in (one, other)]
+    stored = [f.source.read(f.source.pixel_offset) for f in (one, other)]
     return stored[0] == stored[1]
 
 
@@ -121,22 +118,30 @@ def stored_frames(source: Source, shape: tuple[int, int, int], bits: int) -> np.
     shape : what its header says, held against limits before. bits : 1, 8 or 16 a pixel. Raises
     InputError where the pixels end early, or cannot be decoded.
     """
-    kind, count = np.dtype(np.uint16 if bits == 16 else np.uint8), math.prod(shape)
-    length = (count * bits + 7) // 8
-    native = source.syntax in LITTLE_ENDIAN or source.syntax == BIG_ENDIAN
-    data = _bytes(source, source.pixel_offset, length if native else None)
-    if source.pixel_tag is None or (native and min(len(data), source.pixel_length) < length):
+    native, count = source.syntax in NATIVE, math.prod(shape)
+    held = min(source.size - source.pixel_offset, source.pixel_length)
+    if source.pixel_tag is None or (native and 8 * held < count * bits):
         raise InputError("its pixel data end early: truncated. Fetch the file again")
     if not native:
         coding = Coding(*shape[1:], shape[0], bits, bits, bits - 1, False, None)
-        return np.stack(list(decode_frames(data, source.syntax, coding))).astype(kind)
+        frames = decode_frames(source.read(source.pixel_offset), source.syntax, coding)
+        return np.stack(list(frames)).astype(np.uint16 if bits == 16 else np.uint8)
     if source.after_pixels():
         raise InputError("bytes that are no DICOM follow its pixels: damaged. Fetch the file again")
+    return _uncompressed(source, source.pixel_offset, count, bits).reshape(shape)
+
+
+def _uncompressed(source, offset, count, bits):
+    """`count` values of 1, 8 or 16 bits from a byte of the file on, unsigned."""
+    data = source.read(offset, (count * bits + 7) // 8)
+    if 8 * len(data) < count * bits:
+        raise InputError("the file became shorter while it was read. Try again")
+    if bits == 16:
+        return np.frombuffer(data, ">u2" if source.syntax == BIG_ENDIAN else "<u2")
+    values = np.frombuffer(data, np.uint8)
     if bits == 1:  # PS3.5 8.1.1
-        data = np.unpackbits(np.frombuffer(data, kind), count=count, bitorder="little")
-    elif source.syntax == BIG_ENDIAN:
-        kind = kind.newbyteorder(">")
-    return np.frombuffer(data, kind).reshape(shape)
+        values = np.unpackbits(values, count=count, bitorder="little")
+    return values
 
 
 def _padding_mask(values, frame):
@@ -162,15 +167,13 @@ def _signed(value):
 
 def _read_into(hu, group, frames):
     """Stored bits of all frames of one file into their slots hu[k], without rescaling."""
-    first = frames[group[0]]
-    if first.source.pixel_tag != PIXEL_DATA:
+    source, coding = frames[group[0]].source, frames[group[0]].coding
+    if source.pixel_tag != PIXEL_DATA:
         raise InputError("pixels are stored as floating point, expected integers. Export again")
-    syntax, expected = first.source.syntax, first.coding.length * first.coding.frames
-    native = syntax in LITTLE_ENDIAN or syntax == BIG_ENDIAN
-    in_items = first.source.pixel_length == ENCAPSULATED or (
-        first.source.pixel_length != expected
-        and _bytes(first.source, first.source.pixel_offset, 4) == ITEM
-    )
+    syntax, native = source.syntax, source.syntax in NATIVE
+    odd = source.pixel_length != coding.length * coding.frames
+    in_items = odd and source.read(source.pixel_offset, 4) == ITEM
+    in_items = in_items or source.pixel_length == ENCAPSULATED
     if native == in_items and syntax.startswith(STANDARD):
         found = "compressed" if in_items else "not compressed"
         raise InputError(
@@ -181,10 +184,8 @@ def _read_into(hu, group, frames):
         for k in group:
             _read_native(hu[k], frames[k])
         return
-    data = _bytes(first.source, first.source.pixel_offset, None)
-    for k, pixels in zip(
-        group, decode_frames(data, first.source.syntax, first.coding), strict=True
-    ):
+    decoded = decode_frames(source.read(source.pixel_offset), syntax, coding)
+    for k, pixels in zip(group, decoded, strict=True):
         hu[k] = pixels
 
 
@@ -210,15 +211,10 @@ def _read_native(slot, frame):
             "that the pixels may have slipped. Fetch the file again"
         )
     offset = source.pixel_offset + frame.index * length
-    if coding.allocated == 8 or source.inflated is not None:
-        slot[...] = _from_bytes(_bytes(source, offset, length), source, coding)
-        return
-    with open(source.path, "rb", buffering=0) as file:
-        file.seek(offset)
-        if file.readinto(slot) != length:
-            raise InputError("the file became shorter while it was read. Try again")
-    if (source.syntax == BIG_ENDIAN) != (sys.byteorder == "big"):
-        slot.byteswap(inplace=True)
+    values = _uncompressed(source, offset, slot.size, coding.allocated)
+    if coding.allocated == 8 and source.syntax == BIG_ENDIAN and len(values) % 2 == 0:
+        values = values.reshape(-1, 2)[:, ::-1]  # 8-bit pixels in 16-bit words
+    slot.view(np.uint16)[...] = values.reshape(slot.shape)
 
 
 def _is_padding(source, coding, expected):
@@ -226,26 +222,6 @@ def _is_padding(source, coding, expected):
 
     Those could be air at the edge of a picture that has one more than its header says.
     """
-    tail = _bytes(source, source.pixel_offset + expected, source.pixel_length - expected)
+    tail = source.read(source.pixel_offset + expected, source.pixel_length - expected)
     side = len(tail) * 8 // coding.allocated // coding.frames
     return not tail.strip(b"\0") and side not in (coding.rows, coding.cols)
-
-
-def _from_bytes(data, source, coding):
-    """Stored bits as int16 [rows, cols] from bytes in memory."""
-    if coding.allocated == 16:
-        pixels = np.frombuffer(data, "<i2")
-    else:
-        pixels = np.frombuffer(data, np.uint8)
-        if source.syntax == BIG_ENDIAN and len(data) % 2 == 0:  # 8-bit pixels in 16-bit words
-            pixels = pixels.view(np.uint16).byteswap().view(np.uint8)
-    return pixels.reshape(coding.rows, coding.cols)
-
-
-def _bytes(source, offset, length):
-    """Bytes of a file (or of its inflated data set); to the end if length is None."""
-    if source.inflated is not None:
-        return source.inflated[offset:] if length is None else source.inflated[offset:][:length]
-    with open(source.path, "rb") as file:
-        file.seek(offset)
-        return file.read(-1 if length is None else length)

@@ -46,13 +46,23 @@ class Volume:
     notes: tuple[str, ...] = ()
     stored_axes: str = "HPL"
 
+    @property
+    def _stored_places(self):
+        """(axis of the canonical grid, sense) of the files' slice, row and column axis."""
+        return [geometry.SENSES[letter] for letter in self.stored_axes]
+
+    @property
+    def _stored_affine(self):
+        """As `affine`, of the grid of the source files."""
+        return geometry.turned_affine(self.affine, self.hu.shape, self._stored_places)
+
     def on_stored_grid(self, array: np.ndarray) -> np.ndarray:
         """View of a canonical array [slices, rows, cols] on the grid of the source files.
 
         The result's first axis follows `files`, its rows and columns those of each file: the
         way back for a mask that goes to DICOM SEG.
         """
-        return geometry.to_stored_grid(array, self.stored_axes)
+        return geometry.turned(array, self._stored_places)
 
     @property
     def stored_shape(self) -> tuple[int, int, int]:
@@ -65,21 +75,13 @@ class Volume:
         Fractions of voxels, rounded to a millionth: a point on a voxel's centre must be on it
         whatever the last bits of the arithmetic.
         """
-        inverse = np.linalg.inv(self.affine)
-        canonical = points @ inverse[:3, :3].T + inverse[:3, 3]
-        columns = [
-            canonical[:, axis] if sign > 0 else self.hu.shape[axis] - 1 - canonical[:, axis]
-            for axis, sign in (geometry.SENSES[letter] for letter in self.stored_axes)
-        ]
-        return np.round(np.column_stack(columns), 6)
+        inverse = np.linalg.inv(self._stored_affine)
+        return np.round(points @ inverse[:3, :3].T + inverse[:3, 3], 6)
 
     def stored_points(self, index: np.ndarray) -> np.ndarray:
         """The way back: places (slice, row, col) [n, 3] on the grid of the files, in mm (LPS)."""
-        canonical = np.empty(np.shape(index))
-        for column, letter in zip(np.transpose(index), self.stored_axes, strict=True):
-            axis, sign = geometry.SENSES[letter]
-            canonical[:, axis] = column if sign > 0 else self.hu.shape[axis] - 1 - column
-        return canonical @ self.affine[:3, :3].T + self.affine[:3, 3]
+        affine = self._stored_affine
+        return index @ affine[:3, :3].T + affine[:3, 3]
 
 
 def read_series(folder: Path | str, series_uid: str | None = None) -> Volume:
@@ -111,15 +113,16 @@ def _read_container(path, series_uid):
         stored, notes, affine = read_image(path, suffix)
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         canonical = geometry.canonical_axes((affine[:3, :3] / lengths).T)
-        hu = np.ascontiguousarray(geometry.to_canonical(stored, canonical))
-        hu.setflags(write=False)
-        return Volume(
-            hu=hu,
-            spacing=tuple(float(lengths[axis]) for axis, _ in canonical),
-            affine=geometry.canonical_affine(affine, stored.shape, canonical),
-            identity={"case": case, **dict.fromkeys((*IDENTITY, "transfer_syntax"), "")},
-            notes=tuple(notes),
-        )
+        identity = {"case": case, **dict.fromkeys((*IDENTITY, "transfer_syntax"), "")}
+        return _volume(stored, affine, lengths, canonical, identity=identity, notes=tuple(notes))
+
+
+def _volume(stored, affine, lengths, canonical, **facts):
+    """Volume of an array as stored, its affine, its voxels' sides in mm, and its canonical axes."""
+    hu = np.ascontiguousarray(geometry.turned(stored, canonical))
+    hu.setflags(write=False)
+    spacing = tuple(float(lengths[axis]) for axis, _ in canonical)
+    return Volume(hu, spacing, geometry.turned_affine(affine, stored.shape, canonical), **facts)
 
 
 def _read(folder, case, series_uid):
@@ -146,17 +149,16 @@ def _read(folder, case, series_uid):
     step, step_notes = _step(frames, positions, axes)
     canonical = geometry.canonical_axes(axes)
     stored, pixel_notes = load_pixels(frames)
-    hu = np.ascontiguousarray(geometry.to_canonical(stored, canonical))
-    hu.setflags(write=False)
     row, col = frames[0].pixel_spacing
     affine = np.eye(4)
-    affine[:3, :3] = np.column_stack([step, axes[1] * row, axes[2] * col])
-    affine[:3, 3] = positions[0]
-    return Volume(
-        hu=hu,
-        spacing=tuple(float((np.linalg.norm(step), row, col)[axis]) for axis, _ in canonical),
-        affine=geometry.canonical_affine(affine, stored.shape, canonical),
-        identity=_identity(case, frames[0].source),
+    affine[:3] = np.column_stack([step, axes[1] * row, axes[2] * col, positions[0]])
+    said = {name: printable(getattr(frames[0].source.facts, name)) for name in IDENTITY}
+    return _volume(
+        stored,
+        affine,
+        (np.linalg.norm(step), row, col),
+        canonical,
+        identity={"case": case, **said, "transfer_syntax": frames[0].source.syntax},
         files=tuple(str(frame.source.path) for frame in frames),
         notes=tuple(map(printable, notes + place_notes + copy_notes + step_notes + pixel_notes)),
         stored_axes=geometry.axes_code(axes),
@@ -177,12 +179,6 @@ def _step(frames, positions, axes):
     return axes[0] * (thickness if known else 1.0), [
         f"Only one slice ({names[0]}): no volume, and the slice spacing is {found}."
     ]
-
-
-def _identity(case, source):
-    """Who and what the series is, as text."""
-    said = {name: printable(getattr(source.facts, name)) for name in IDENTITY}
-    return {"case": case, **said, "transfer_syntax": source.syntax}
 
 
 def series_summary(volume: Volume) -> str:
