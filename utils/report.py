@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ def save_numbers(dataset: Path | str, numbers: dict[str, Any], study: str | None
     print(f"saved {shown(file)} and numbers.tex")
 
 
-def write_numbers_tex(folder):
+def write_numbers_tex(folder: Path) -> None:
     r"""Turn the JSON files of a figures folder into `numbers.tex`.
 
     Each leaf becomes one LaTeX name, its path joined by dots, that the report prints by
@@ -55,7 +56,9 @@ def latex_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
-def flattened(tree, path=()):
+def flattened(
+    tree: dict[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[str, int | float | str]]:
     """Leaves of a nested dict as (dotted path, value)."""
     for name, value in tree.items():
         if isinstance(value, dict):
@@ -64,7 +67,7 @@ def flattened(tree, path=()):
             yield ".".join((*path, name)), value
 
 
-def as_tex(value, chosen=False):
+def as_tex(value: int | float | str, chosen: bool = False) -> str:
     """A number or text as LaTeX prints it; special characters of texts are escaped.
 
     Letters other than Latin ones, for which the report has no font, become their code: U+6570.
