@@ -1,32 +1,21 @@
 """Masks that come as DICOM objects: which structure is which lung, and of which series."""
 
+import json
 import re
+from pathlib import Path
 
 import numpy as np
 
 from utils.dicom import text
 from utils.errors import InputError
 
-# Names of which the words below say nothing, as `plain_name` gives them -> region: "left", "both" …
+# Names, words and codes of lungs, and what every object written has in common
+TABLES = json.loads(Path(__file__).with_name("tables.json").read_text())
+# Names of which the words say nothing, as `plain_name` gives them -> region: "left", "both" …
 ALIASES: dict[str, str] = {}
-LOBES = {
-    "left": ("left upper lobe", "left lower lobe"),
-    "right": ("right upper lobe", "right middle lobe", "right lower lobe"),
-}
+LOBES = TABLES["lobes"]
 # What a word says, apart or glued to others: as in TG-263, by TotalSegmentator, in clinics
-SAYS = {
-    "both lung": "lungs lungen poumons pulmones polmoni",
-    "lung": "lung lunge pulmo poumon pulmon polmone",
-    "both": "both total bilateral bilat",
-    "left": "left lt l links sinister sinistro sin gauche izquierdo",
-    "right": "right rt r rechts dexter destro dex droit derecho",
-    "upper lobe": "upper",
-    "middle lobe": "middle",
-    "lower lobe": "lower",
-    "lobe": "lobe",
-    "": "of",
-} | {lobe: "".join(word[0] for word in lobe.split()) for lobes in LOBES.values() for lobe in lobes}
-WORDS = {word: set(said.split()) for said, words in SAYS.items() for word in words.split()}
+WORDS = {word: set(s.split()) for s, words in TABLES["words"].items() for word in words.split()}
 WORD = "|".join(sorted(WORDS, key=len, reverse=True))
 
 

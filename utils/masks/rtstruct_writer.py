@@ -9,18 +9,15 @@ import datetime
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from utils.dicom import Volume, integer, library_silenced, text
-from utils.errors import InputError, about
+from utils.dicom import Volume, integer, text
+from utils.masks.names import TABLES
 from utils.masks.rtstruct import roi_masks
-from utils.masks.seg_writer import TYPE_2, checked_labels, source_datasets
-from utils.workspace import written_whole
+from utils.masks.seg_writer import write_object
 
-NAMES = {"both": "Lungs", "right": "Lung_R", "left": "Lung_L"}  # AAPM TG-263
-COLOURS = {"both": [0, 114, 178], "right": [213, 94, 0], "left": [0, 158, 115]}
-OF_STUDY = "StudyInstanceUID ReferringPhysicianName SpecificCharacterSet"
+OF_STUDY = (*TABLES["type 2"], "StudyInstanceUID", "SpecificCharacterSet")
 
 
 def write_rtstruct(
@@ -31,27 +28,20 @@ def write_rtstruct(
     algorithm: str | None = None,
 ) -> None:
     """Write a mask as an RTSTRUCT that refers to the series of `volume`; all as `write_seg`."""
-    file = Path(file)
-    with about(file.name), library_silenced():
-        labels = checked_labels(np.asarray(mask), volume, regions)
-        sources, order = source_datasets(volume)
-        with written_whole(file) as temporary:
-            try:
-                images = _images(sources, order)
-                dataset = _structure_set(sources[0], list(images.values()))
-                for number, region in enumerate(regions, 1):
-                    drawn = _outlines(volume.on_stored_grid(labels == number))
-                    contours = [_contour(volume.stored_points(o), images[o[0, 0]]) for o in drawn]
-                    _add(dataset, number, region, contours, algorithm)
-                dataset.save_as(temporary, enforce_file_format=True)
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise InputError(
-                    f"the series' headers do not suffice for an RTSTRUCT ({error})"
-                ) from None
-            written, _ = roi_masks(temporary, volume)
-            for number, region in enumerate(regions, 1):
-                if not np.array_equal(written.get(region, 0 * labels), labels == number):
-                    raise InputError("it does not read back as it was written")
+
+    def made(labels, sources, order):
+        images = _images(sources, order)
+        dataset = _structure_set(sources[0], list(images.values()))
+        for number, region in enumerate(regions, 1):
+            drawn = _outlines(volume.on_stored_grid(labels == number))
+            contours = [_contour(volume.stored_points(o), images[o[0, 0]]) for o in drawn]
+            _add(dataset, number, region, contours, algorithm)
+        return dataset
+
+    def read(written, volume):
+        return roi_masks(written, volume)[0]
+
+    write_object("an RTSTRUCT", made, read, mask, volume, file, regions)
 
 
 def _outlines(stored):
@@ -89,34 +79,28 @@ def _images(sources, order):
 
 def _structure_set(source, images):
     """The object without structures: patient and study as in a source file (PS3.3 A.19.3)."""
-    meta, now = FileMetaDataset(), datetime.datetime.now()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = RTStructureSetStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
+    now, place = datetime.datetime.now(), text(source, "FrameOfReferenceUID") or generate_uid()
     series = _item(SeriesInstanceUID=source.SeriesInstanceUID, ContourImageSequence=images)
     study = _item(
         ReferencedSOPClassUID="1.2.840.10008.3.1.2.3.1",  # a study, as this element wants it
         ReferencedSOPInstanceUID=source.StudyInstanceUID,
         RTReferencedSeriesSequence=[series],
     )
-    place = text(source, "FrameOfReferenceUID") or generate_uid()
     frame = _item(FrameOfReferenceUID=place, RTReferencedStudySequence=[study])
-    dataset = FileDataset(None, {}, preamble=b"\0" * 128, file_meta=meta)
-    dataset.ReferringPhysicianName = None
-    for keyword in (*TYPE_2, *OF_STUDY.split()):
-        if keyword in source:
-            dataset.add(source[keyword])
-    dataset.SOPClassUID = RTStructureSetStorage
-    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = place, None
-    dataset.Modality, dataset.SeriesInstanceUID = "RTSTRUCT", generate_uid()
-    dataset.SeriesNumber, dataset.SeriesDescription = 301, "Lung segmentation"
-    dataset.Manufacturer, dataset.OperatorsName = "Lung segmentation coursework", None
-    dataset.StructureSetLabel, dataset.ApprovalStatus = "LUNGS", "UNAPPROVED"
-    dataset.StructureSetDate, dataset.StructureSetTime = f"{now:%Y%m%d}", f"{now:%H%M%S}"
-    dataset.ReferencedFrameOfReferenceSequence = [frame]
-    dataset.StructureSetROISequence, dataset.ROIContourSequence = [], []
-    dataset.RTROIObservationsSequence = []
+    dataset = _item(**{keyword: source.get(keyword) for keyword in OF_STUDY if keyword in source})
+    dataset.update(
+        _item(
+            **TABLES["RTSTRUCT"],
+            SOPInstanceUID=generate_uid(),
+            SeriesInstanceUID=generate_uid(),
+            FrameOfReferenceUID=place,
+            StructureSetDate=f"{now:%Y%m%d}",
+            StructureSetTime=f"{now:%H%M%S}",
+            ReferencedFrameOfReferenceSequence=[frame],
+        )
+    )
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset
 
 
@@ -136,13 +120,17 @@ def _add(dataset, number, region, contours, algorithm):
         _item(
             ROINumber=number,
             ReferencedFrameOfReferenceUID=dataset.FrameOfReferenceUID,
-            ROIName=NAMES[region],
+            ROIName=TABLES["TG-263"][region],
             ROIGenerationAlgorithm="AUTOMATIC" if algorithm else "MANUAL",
             ROIGenerationDescription=(algorithm or "")[:64],
         )
     )
     dataset.ROIContourSequence.append(
-        _item(ReferencedROINumber=number, ROIDisplayColor=COLOURS[region], ContourSequence=contours)
+        _item(
+            ReferencedROINumber=number,
+            ROIDisplayColor=TABLES["colours"][region],
+            ContourSequence=contours,
+        )
     )
     observed = _item(ObservationNumber=number, ReferencedROINumber=number)
     observed.RTROIInterpretedType, observed.ROIInterpreter = "ORGAN", None

@@ -17,29 +17,12 @@ from utils.dicom import (
     text,
 )
 from utils.errors import InputError, about
-from utils.masks.names import LOBES, check_series, joined, region_named, uids, united
+from utils.masks.names import LOBES, TABLES, check_series, joined, region_named, uids, united
 
-LUNG = {"both": "39607008", "right": "3341006", "left": "44029006"}  # SNOMED CT
-REGIONS = {code: region for region, code in LUNG.items()} | {
-    "45653009": "upper lobe",
-    "90572001": "lower lobe",
-    "42400003": "right upper lobe",
-    "72481006": "right middle lobe",
-    "266005": "right lower lobe",
-    "44714003": "left upper lobe",
-    "41224006": "left lower lobe",
-    "T-28000": "both",  # SNOMED RT, in older files
-    "T-28100": "right",
-    "T-28500": "left",
-    "T-28820": "upper lobe",
-    "T-28830": "lower lobe",
-    "T-28300": "right middle lobe",
-    "T-28600": "left upper lobe",
-    "85756007": "",  # tissue, 3D Slicer's default: what the label names
-    "T-D0050": "",
-}
-SIDES = {"24028007": "right", "G-A100": "right", "7771000": "left", "G-A101": "left"}
-SNOMED = ("SCT", "SRT", "SNM3", "99SDM")  # the names under which files refer to it
+LUNG = TABLES["SNOMED CT lungs"]
+REGIONS = {code: region for region, code in LUNG.items()} | TABLES["SNOMED CT lobes"]
+REGIONS |= TABLES["SNOMED RT"] | TABLES["tissue"]  # older files; 3D Slicer: as the label says
+SIDES, SNOMED = TABLES["sides"], TABLES["schemes"]  # names under which files refer to SNOMED
 # Bits of a voxel, which is in or out, in by a share, or the number of its segment
 BITS = {"BINARY": (1, 8), "FRACTIONAL": (8,), "LABELMAP": (8, 16)}
 # Voxels (slice, row, col) by which a frame's corners may miss the grid: slices need not be evenly

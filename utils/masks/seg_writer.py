@@ -20,19 +20,16 @@ from pydicom.valuerep import DA, TM
 
 from utils.dicom import Volume, frames_of, library_silenced, read_header, text
 from utils.errors import InputError, about
+from utils.masks.names import TABLES
 from utils.masks.seg_reader import LUNG, seg_masks
 from utils.workspace import written_whole
 
 ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
-MEANINGS = {"both": "Lung", "right": "Right lung", "left": "Left lung"}
 AI = Code("123110", "DCM", "Artificial Intelligence")
+MEANINGS = TABLES["SNOMED CT meanings"]
 # What is taken from the series' headers: elements that must be there but may be empty (PS3.3
 # C.7.1.1, C.7.2.1), and those that say which slices they are and where they lie
-TYPE_2 = """PatientID PatientName PatientBirthDate PatientSex AccessionNumber StudyID StudyDate
-    StudyTime ReferringPhysicianName""".split()
-PLACE = """SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality Rows Columns NumberOfFrames
-    ImagePositionPatient ImageOrientationPatient PixelSpacing SharedFunctionalGroupsSequence
-    PerFrameFunctionalGroupsSequence""".split()
+TYPE_2, PLACE = TABLES["type 2"], TABLES["place"]
 
 
 def write_seg(
@@ -51,17 +48,36 @@ def write_seg(
     dcm2niix mixes the slices of two regions, in whatever order they are written: give it a file
     of one, or take `write_nifti`; dcmqi, highdicom and pydicom read two.
     """
-    seg_file = Path(seg_file)
-    with about(seg_file.name), library_silenced():
+
+    def made(labels, sources, order):
+        stored = np.ascontiguousarray(volume.on_stored_grid(labels)[order])
+        return _segmentation(sources, stored, regions, algorithm)
+
+    write_object("a SEG", made, seg_masks, mask, volume, seg_file, regions)
+
+
+def write_object(kind, made, read, mask, volume, file, regions):
+    """Write what made(labels, sources, order) gives, if read(file, volume) gives the mask back.
+
+    sources, order : of `source_datasets`. kind : what the object is called in messages.
+    """
+    file = Path(file)
+    with about(file.name), library_silenced():
         labels = checked_labels(np.asarray(mask), volume, regions)
         sources, order = source_datasets(volume)
-        stored = np.ascontiguousarray(volume.on_stored_grid(labels)[order])
-        dataset = _segmentation(sources, stored, regions, algorithm)
-        with written_whole(seg_file) as temporary:
-            dataset.save_as(temporary)
-            written = seg_masks(temporary, volume)
+        with written_whole(file) as temporary:
+            try:
+                made(labels, sources, order).save_as(temporary, enforce_file_format=True)
+            except (OSError, MemoryError):
+                raise
+            except Exception as error:  # highdicom and pydicom may raise nearly anything
+                raise InputError(
+                    f"the series' headers do not suffice for {kind} ({error}). Export the series "
+                    "again"
+                ) from None
+            written = read(temporary, volume)
             for number, region in enumerate(regions, 1):
-                if not np.array_equal(written[region], labels == number):
+                if not np.array_equal(written.get(region, 0 * labels), labels == number):
                     raise InputError("it does not read back as it was written")
 
 
@@ -140,11 +156,7 @@ def _segmentation(sources, stored, regions, algorithm):
     """highdicom's object; stored [frames, rows, cols] in the order of the sources' frames."""
     by = None
     if algorithm:
-        by = highdicom.AlgorithmIdentificationSequence(
-            name=algorithm,
-            family=AI,
-            version="1",
-        )
+        by = highdicom.AlgorithmIdentificationSequence(algorithm, family=AI, version="1")
     segments = [
         highdicom.seg.SegmentDescription(
             segment_number=number,
@@ -156,26 +168,11 @@ def _segmentation(sources, stored, regions, algorithm):
         )
         for number, region in enumerate(regions, 1)
     ]
-    try:
-        return highdicom.seg.Segmentation(
-            source_images=sources,
-            pixel_array=stored,
-            segmentation_type="BINARY",
-            segment_descriptions=segments,
-            series_instance_uid=highdicom.UID(),
-            series_number=300,
-            sop_instance_uid=highdicom.UID(),
-            instance_number=1,
-            manufacturer="Lung segmentation coursework",
-            manufacturer_model_name="utils.dicom_seg",
-            software_versions="0.1",
-            device_serial_number="1",
-            content_label="LUNGS",
-            content_description="Lungs on chest CT",
-            series_description="Lung segmentation",
-            omit_empty_frames=False,
-        )
-    except Exception as error:  # highdicom may raise nearly anything
-        raise InputError(
-            f"the series' headers do not suffice for a SEG ({error}). Export the series again"
-        ) from None
+    return highdicom.seg.Segmentation(
+        source_images=sources,
+        pixel_array=stored,
+        segment_descriptions=segments,
+        series_instance_uid=highdicom.UID(),
+        sop_instance_uid=highdicom.UID(),
+        **TABLES["SEG"],
+    )
