@@ -7,16 +7,10 @@ from pathlib import Path
 
 import papermill
 
+from utils import workspace
 from utils.errors import InputError, command
 from utils.settings import fields, preset
-from utils.workspace import (
-    REPOSITORY,
-    dataset_folder,
-    derived_folder,
-    figures_folder,
-    shown,
-    workspace,
-)
+from utils.workspace import REPOSITORY, dataset_folder, derived_folder, figures_folder, shown
 
 # Notebook -> the parameters that its cell tagged `parameters` has
 NOTEBOOKS = {
@@ -50,7 +44,7 @@ def run_notebooks(
     preset(preset_name, **fields(changes))  # a wrong name is told now, not after two notebooks
     executed = derived_folder(dataset) / "notebooks"
     executed.mkdir(exist_ok=True)
-    by_name = folder == workspace() / "data" / dataset
+    by_name = folder == workspace.workspace() / "data" / dataset
     values = {"DATASET": dataset if by_name else str(folder), "PRESET": preset_name}
     values["SET"] = changes
     # the kernel of this very environment, also where a user has installed others

@@ -1,5 +1,7 @@
 """Is this scan like those the model has seen? Sentences that a person should read, or none."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,18 +11,9 @@ from utils.anatomy.body import ACROSS, body_mask
 from utils.anatomy.lungs import COARSE, TOUCHING, litres, volumes_in_litres
 from utils.anatomy.trachea import airway_mask, wall_share
 
-# What the model was trained on, with some room (weights/README.md): name -> (least, most, unit)
-SEEN = {
-    "slices": (0.5, 10.0, "mm"),
-    "pixels": (0.5, 1.5, "mm"),
-    "tilt against the patient's axes": (0.0, 10.0, "degrees"),
-    "noise": (0.0, 60.0, "HU"),  # see `_noise`
-    "both lungs": (1.0, 9.0, "litres"),  # an expired woman's to an inspired tall man's
-    "median of the lungs": (-950.0, -500.0, "HU"),
-    "denser than -200 HU in the lungs": (0.0, 20.0, "%"),
-    "lungs in the body's cross-sections": (15.0, 60.0, "%"),
-    "tissue just around the lungs": (85.0, 100.0, "%"),  # 95 to 99; eroded or moved 32 to 69
-}
+DOUBTS = json.loads(Path(__file__).with_name("doubts.json").read_text())
+# What the model was trained on, with some room (weights/README.md): name -> least, most, unit, why
+SEEN, SENTENCES = DOUBTS["seen"], DOUBTS["sentences"]
 SMALLER_LUNG = 0.25  # of the larger one's volume
 LIKE_LUNG = (-950, -600)  # HU; below is gas, above mostly the edge of something dense
 LEFT_OUT_ML = 100.0  # of air like lung that the mask leaves out
@@ -39,16 +32,20 @@ def reasons_to_doubt(volume: Any, labels: np.ndarray) -> list[str]:
     """
     sentences = [*_of_the_scan(volume)]
     if not labels.any():
-        return [*sentences, "No lung was found: is this a CT of the chest, in Hounsfield units?"]
+        return [*sentences, _sentence("none")]
     body = body_mask(volume.hu, volume.spacing)
     return [*sentences, *_of_the_lungs(volume, labels, body), *_of_the_air(volume, labels, body)]
 
 
+def _sentence(kind, **values):
+    return SENTENCES[kind].format(**values)
+
+
 def _unseen(name, value):
     """A sentence if a value lies outside of what the model has seen (SEEN)."""
-    low, high, unit = SEEN[name]
+    low, high, unit, *_ = SEEN[name]
     if not low <= value <= high:
-        yield f"Unlike training: {name} {value:.4g} {unit}, expected {low:g} to {high:g}."
+        yield _sentence("unseen", name=name, value=value, low=low, high=high, unit=unit)
 
 
 def _of_the_scan(volume):
@@ -56,11 +53,7 @@ def _of_the_scan(volume):
     seen = volume.hu[:: max(1, len(volume.hu) // 16), ::4, ::4]
     air, dense = (seen < -800).mean(), ((seen > -150) & (seen < 250)).mean()
     if air < 0.02 or dense < 0.02:
-        yield (
-            f"Unusual values: {100 * air:.0f} % of the voxels are as dark as air and "
-            f"{100 * dense:.0f} % are soft tissue in Hounsfield units; expected 2 % of each at "
-            "least. Check RescaleIntercept."
-        )
+        yield _sentence("values", air=100 * air, dense=100 * dense)
     yield from _unseen("tilt against the patient's axes", _tilt(volume.affine))
     yield from _unseen("slices", volume.spacing[0])
     yield from _unseen("pixels", max(volume.spacing[1:]))
@@ -81,10 +74,7 @@ def _of_the_lungs(volume, labels, body):
     smaller, larger = sorted((found["right"], found["left"]))
     if smaller < SMALLER_LUNG * larger:
         side = "right" if found["right"] < found["left"] else "left"
-        yield (
-            f"The {side} lung measures {smaller:.2f} litres against {larger:.2f}: collapsed, "
-            "removed, or missed."
-        )
+        yield _sentence("smaller", side=side, smaller=smaller, larger=larger)
     mask, used = labels > 0, labels.any((1, 2))
     inside = volume.hu[mask]
     yield from _unseen("median of the lungs", float(np.median(inside)))
@@ -93,16 +83,13 @@ def _of_the_lungs(volume, labels, body):
     yield from _unseen("lungs in the body's cross-sections", 100 * share)
     ends = [end for end, z in (("feet", 0), ("head", -1)) if labels[z].any()]
     if ends:
-        yield (
-            f"The lungs reach the scan's {' and '.join(ends)} end: they are cut off, and their "
-            "volume is too small."
-        )
+        yield _sentence("ends", ends=" and ".join(ends))
     never = (volume.hu <= -1024).all(0)  # beyond the disc that was reconstructed
     never &= never.mean() > 0.05
     edge = ndimage.binary_dilation(never, ACROSS[1], border_value=1)
     cut = ((mask & edge).sum((1, 2)) > 2).sum()
     if cut:
-        yield f"The edge of the image cuts the lungs on {cut} of {used.sum()} slices."
+        yield _sentence("edge", cut=cut, used=used.sum())
 
 
 def _of_the_air(volume, labels, body):
@@ -123,12 +110,12 @@ def _of_the_air(volume, labels, body):
         if near[piece].any() and np.median(hu[piece]) > LIKE_LUNG[0]
     )
     if left_out > LEFT_OUT_ML:
-        yield f"{left_out:.0f} ml beside the lungs, or across from them, look like lung: missed?"
+        yield _sentence("left out", ml=left_out)
     empty = ndimage.gaussian_filter(hu * 1.0, (0, 0.5, 0.5)) < GAS_BELOW
     pools = _pieces(empty, mask, spacing)
     gas = sum(ml for pool, ml in pools if wall_share(pool, hu, spacing) >= GAS_WALLED)
     if gas:
-        yield f"{gas:.0f} ml of the lungs are empty and walled: stomach, bowel, or a bulla?"
+        yield _sentence("gas", ml=gas)
 
 
 def _pieces(air, counted, spacing):

@@ -6,16 +6,8 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from utils.dicom import (
-    Volume,
-    integer,
-    items,
-    library_silenced,
-    numbers,
-    read_header,
-    stored_frames,
-    text,
-)
+from utils import dicom
+from utils.dicom import Volume, integer, items, library_silenced, numbers, read_header, text
 from utils.errors import InputError, about
 from utils.masks.names import LOBES, TABLES, check_series, joined, region_named, uids, united
 
@@ -146,7 +138,7 @@ def _pixels(source, kind, shape, segments):
             f"a segmentation of type {kind[:16] or 'none'} with {bits} bits a voxel, expected one "
             f"of {', '.join(BITS)}. Export it again"  # a code string has 16 characters (PS3.5 6.2)
         )
-    pixels = stored_frames(source, found, bits)
+    pixels = dicom.stored_frames(source, found, bits)
     if kind == "LABELMAP":
         return pixels
     high = integer(dataset, "MaximumFractionalValue", 0) if kind == "FRACTIONAL" else 1

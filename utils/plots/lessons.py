@@ -12,21 +12,13 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from utils.dicom import Volume
-from utils.plots.style import COLOURS, LUNG_WINDOW, new_figure
+from utils.plots.style import COLOURS, LOOKS, LUNG_WINDOW, new_figure
 
 Pixels = Any  # values [rows, cols], an array of NumPy's or torch's
 Example = tuple[str, Pixels, Pixels, Pixels]  # title, picture, truth, prediction
 
 # Typical Hounsfield units, after Hounsfield's scale: air -1000, water 0 by definition
-TISSUES = {
-    "air": (-1024, -950),
-    "lung": (-920, -600),
-    "fat": (-120, -70),
-    "muscle": (20, 80),
-    "bone": (250, 1000),
-}
-
-
+TISSUES = LOOKS["tissues"]
 EDGES = ((0.03, 0.5), (0.97, 0.5), (0.5, 0.95), (0.5, 0.05))  # of a panel: left, right, top, foot
 OUTLINED = [withStroke(linewidth=2, foreground="k")]
 ON_A_SLICE = {"color": "w", "ha": "center", "va": "center", "path_effects": OUTLINED}  # of a letter

@@ -1,5 +1,6 @@
 """One style and one `save_figure` for every figure."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,11 @@ from matplotlib.figure import Figure
 
 from utils.workspace import figures_folder, shown, written_whole
 
+LOOKS = json.loads(Path(__file__).with_name("looks.json").read_text())
 TEXT_WIDTH = 6.3  # inches: the report's text block (160 mm), so that no figure is rescaled
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; one thing, one colour
-COLOURS = {
-    "train": "#0072B2",
-    "validation": "#CC79A7",
-    "test": "#D55E00",
-    "truth": "#56B4E9",
-    "prediction": "#E69F00",
-    "other": "#009E73",
-}
+COLOURS = LOOKS["colours"]
 LUNG_WINDOW = (-1350, 150)  # HU at black and at white: centre -600, width 1500
 SOFT_TISSUE_WINDOW = (-160, 240)  # centre 40, width 400
 

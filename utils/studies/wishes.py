@@ -10,13 +10,9 @@ from utils.evaluation import interval_numbers, interval_text, paired_gain
 from utils.studies.losses import study_gain
 from utils.workspace import figures_folder
 
-TOLD = {
-    "dsc_lung_slices": ("DSC of lung slices", 4),
-    "lung_free_false_positive_px": ("false positive px", 0),
-    "lungs_iou": ("IoU of lungs in X-rays", 4),  # benchmarks/modalities.py alone
-    "epoch_dsc": ("DSC", 4),  # of the epoch that is kept
-}
 WISHES = json.loads(Path(__file__).with_name("wishes.json").read_text())
+# score -> title, digits; IoU comes of benchmarks/modalities.py, `epoch_dsc` of the epoch kept
+TOLD = WISHES["told"]
 # (reports, wish, before, after): two configurations of the loss study, or two peers
 STUDIED = WISHES["studied"]
 # the same of which epoch of a run is kept: its validation DSC at the network's size

@@ -1,19 +1,17 @@
 """What the viewer shows: a volume with its masks, checked, and its slices in three planes."""
 
+import json
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from utils.errors import InputError
 
+LOOKS = json.loads(Path(__file__).with_name("looks.json").read_text())
 # What each plane's picture shows at its edges, patient's right on the left as radiologists read.
 # `axis` is the volume's axis that the slices of the plane run along, `xyz` the same in LPS.
-PLANES: dict[str, dict[str, Any]] = {
-    "axial": {"axis": 0, "xyz": 2, "left": "R", "right": "L", "top": "A", "bottom": "P"},
-    "coronal": {"axis": 1, "xyz": 1, "left": "R", "right": "L", "top": "H", "bottom": "F"},
-    "sagittal": {"axis": 2, "xyz": 0, "left": "A", "right": "P", "top": "H", "bottom": "F"},
-}
+PLANES = LOOKS["planes"]
 
 
 @dataclass(frozen=True, eq=False)

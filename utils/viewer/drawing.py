@@ -11,26 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from utils.dicom import Volume
 from utils.errors import InputError
-from utils.viewer.case import PLANES, Case, checked_case
+from utils.viewer.case import LOOKS, PLANES, Case, checked_case
 from utils.viewer.scores import slice_areas
 
-WINDOWS = {"lung": (-600, 1500), "mediastinum": (40, 400), "bone": (400, 1800)}  # centre, width
-
-# Okabe and Ito, "Color Universal Design", 2008: told apart in every form of colour blindness.
-SKY_BLUE, ORANGE, VERMILLION, YELLOW = "#56B4E9", "#E69F00", "#D55E00", "#F0E442"
-
-# `layers` are drawn one over the other; `bits` gives the layers that cover a voxel (bit 0 = the
-# first) for its label: 0 neither, 1 truth only, 2 prediction only, 3 both.
-OVERLAYS = {
-    "none": {"layers": [], "bits": [0, 0, 0, 0]},
-    "truth": {"layers": [["truth", SKY_BLUE]], "bits": [0, 1, 0, 1]},
-    "prediction": {"layers": [["prediction", ORANGE]], "bits": [0, 0, 1, 1]},
-    "both": {"layers": [["truth", SKY_BLUE], ["prediction", ORANGE]], "bits": [0, 1, 2, 3]},
-    "difference": {
-        "layers": [["missed", VERMILLION], ["false positive", YELLOW], ["agreed", SKY_BLUE]],
-        "bits": [0, 1, 2, 4],
-    },
-}
+# Windows as (centre, width) in HU. Of an overlay, `layers` are drawn one over the other; `bits`
+# gives the layers that cover a voxel (bit 0 = the first) for its label: 0 neither, 1 truth only,
+# 2 prediction only, 3 both. Okabe and Ito's colours ("Color Universal Design", 2008) are told
+# apart in every form of colour blindness.
+WINDOWS, OVERLAYS = LOOKS["windows"], LOOKS["overlays"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,17 +9,8 @@ import math
 
 import numpy as np
 
-from utils.datasets.phantom import skeleton
-from utils.datasets.phantom.canvas import (
-    SHAPES,
-    Noise,
-    Section,
-    between,
-    curve,
-    ellipsoid,
-    oval,
-    smooth_union,
-)
+from utils.datasets.phantom import canvas, skeleton
+from utils.datasets.phantom.canvas import SHAPES, between, curve, ellipsoid, oval, smooth_union
 from utils.datasets.phantom.organs import paint_organs
 from utils.datasets.phantom.patients import Patient
 
@@ -43,7 +34,7 @@ class Body:
         self.pixel = p.pixel / (sx * sy) ** 0.5
         z_range = (p.bottom - 40, p.bottom + p.slices * p.spacing / sz + 40)
         sizes = {"bend_x": 52, "bend_y": 52, "bend_z": 52, "coarse": 21, "fine": 9, "grain": 3.6}
-        self.noise = {k: Noise(rng, v, along_x, along_y, z_range) for k, v in sizes.items()}
+        self.noise = {k: canvas.Noise(rng, v, along_x, along_y, z_range) for k, v in sizes.items()}
         self.empty = empty_room(p, x, y)
         self.stomach = rng.normal((56, -14, -146), (4, 3, 3)).tolist()
         self.bowel = bowel(rng)
@@ -57,7 +48,7 @@ class Body:
         n = {name: noise(z, rows) for name, noise in self.noise.items()}
         n["level"] = self.level[rows]
         x, y = self.x[rows] + 2.2 * n["bend_x"], self.y[rows] + 2.2 * n["bend_y"]
-        s = Section(x, y, z, self.pixel, n, hu[rows])
+        s = canvas.Section(x, y, z, self.pixel, n, hu[rows])
         skin, flesh = outline(s, p)
         ribcage = skeleton.cage(s)
         paint_wall(s, p, skin, flesh, ribcage)
