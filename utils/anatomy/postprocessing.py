@@ -15,7 +15,7 @@ from utils.anatomy.trachea import airway_mask
 
 LEAST_ML = 20.0  # a lung that collapsed to a rest is larger; gas in the bowel mostly is not
 LEAST_SHARE = 0.03  # of the largest piece
-LEAST_AREA = 250.0  # mm², mean over the slices of a piece that the scan's end cuts
+LEAST_AREA = 400.0  # mm², mean over its slices, of a piece at the scan's end: gas reaches 340
 MOST_ML = {"windpipe out": 100.0}  # 25 x 27 mm x 13 cm (Breatnach 1984), main bronchi, wall
 UNUSUAL = 0.05  # of what the network found; no step takes more from the scans that are known
 LEAST_PIECE = 55.0  # mm² in a slice: half of the smallest outlined slice of four LCTSC patients
@@ -52,7 +52,8 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
         sizes = 1e3 * litres(np.bincount(pieces.ravel()), spacing)  # ml
         sizes[0] = 0
         least = np.full(len(sizes), max(least_ml, least_share * sizes.max()))
-        for number in np.unique(pieces[[0, -1]]):
+        ends = {0: box[0].start == 0, -1: box[0].stop == len(mask)}  # of the scan, not of the mask
+        for number in np.unique(pieces[[z for z, is_end in ends.items() if is_end]]):
             height = spacing[0] * (pieces == number).any((1, 2)).sum()
             least[number] = min(least[number], least_ml, 1e-3 * LEAST_AREA * height)
         return sizes >= least
