@@ -9,23 +9,16 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import get_decoder
-from pydicom.uid import (
-    UID,
-    JPEG2000TransferSyntaxes,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    RLELossless,
-    SecondaryCaptureImageStorage,
-)
 
 from utils.dicom.values import library_silenced
 from utils.errors import InputError, refused
 
-BY_SIMPLEITK = {JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1}  # no package of pydicom's does
+# no package of pydicom's decodes these
+BY_SIMPLEITK = {uid.JPEGExtended12Bit, uid.JPEGLossless, uid.JPEGLosslessSV1}
 MINUS_2000 = 63536  # -2000 read as unsigned: the padding of several scanners
 HTJ2K = {f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203)}
 
@@ -36,13 +29,13 @@ def decode_frames(data, syntax, coding):
     data : bytes from the first item on. coding : `frames.Coding`. Raises InputError for
     what no installed package decodes (naming the package), is truncated or contradicts the header.
     """
-    syntax = UID(syntax)
+    syntax = uid.UID(syntax)
     decoder = None if syntax in BY_SIMPLEITK else _decoder(syntax)
     with library_silenced():
         for encoded in _split(data, coding.frames):
             precision, signed = _check_codestream(encoded, syntax, coding)
             pixels = _decode(decoder, encoded, syntax, coding, precision, signed)
-            if syntax != RLELossless:
+            if syntax != uid.RLELossless:
                 pixels = _as_stored(pixels, coding, precision, signed)
             yield pixels.astype(np.int16, copy=False)
 
@@ -141,7 +134,7 @@ def _by_simpleitk(encoded, syntax, coding, precision):
 
     dataset, meta = Dataset(), FileMetaDataset()
     meta.TransferSyntaxUID = syntax
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID = SecondaryCaptureImageStorage
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID = uid.SecondaryCaptureImageStorage
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = "1.2.3"
     dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = coding.rows, coding.cols, 1
     dataset.PhotometricInterpretation, dataset.PixelRepresentation = "MONOCHROME2", 0
@@ -160,12 +153,12 @@ def _by_simpleitk(encoded, syntax, coding, precision):
 def _check_codestream(encoded, syntax, coding):
     """Bits of a frame's values and whether they are signed; refused if it ends early or is of
     another size than the header's."""
-    if syntax == RLELossless:
+    if syntax == uid.RLELossless:
         longest = 2 * coding.rows * coding.cols * max(8, coding.allocated) // 8 + 64
         if len(encoded) > longest + 2 * coding.rows:
             raise InputError("its RLE data are longer than the image. Fetch the file again")
         return coding.stored, coding.signed
-    jpeg2000 = syntax in JPEG2000TransferSyntaxes or syntax in HTJ2K
+    jpeg2000 = syntax in uid.JPEG2000TransferSyntaxes or syntax in HTJ2K
     found = _jpeg2000_form(encoded) if jpeg2000 else _jpeg_form(encoded)
     if found is None or found[:3] != (coding.rows, coding.cols, 1):
         stated = "{} x {} pixels with {} component(s)".format(*found) if found else "no image size"

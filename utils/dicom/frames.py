@@ -100,7 +100,7 @@ def _frame(source, coding, index, places):
     spacing = find("PixelSpacing", 2)
     if spacing is None or not all(0.01 <= side <= 100 for side in spacing):
         raise InputError(
-            f"PixelSpacing is {_or_missing(spacing)}, expected two lengths in mm. "
+            f"PixelSpacing is {spacing or 'missing'}, expected two lengths in mm. "
             "Correct the header or export again"
         )
     slope, intercept = find_one("RescaleSlope"), find_one("RescaleIntercept")
@@ -154,7 +154,7 @@ def _coding(source):
     sign = integer(dataset, "PixelRepresentation")
     if sign not in (0, 1):
         raise InputError(
-            f"PixelRepresentation is {_or_missing(sign)}, expected 0 (unsigned) or 1 (signed). "
+            f"PixelRepresentation is {sign or 'missing'}, expected 0 (unsigned) or 1 (signed). "
             "Correct the header or export again"
         )
     return Coding(rows, cols, frames, allocated, stored, high_bit, sign == 1, _padding(dataset))
@@ -167,7 +167,3 @@ def _padding(dataset):
         return None
     limit = number(dataset, "PixelPaddingRangeLimit")
     return int(value), int(value if limit is None else limit)
-
-
-def _or_missing(value):
-    return "missing" if value is None else value

@@ -229,12 +229,10 @@ def turned_affine(affine, shape, places):
     return affine @ change
 
 
-def axes_code(axes):
+def axes_code(canonical):
     """Senses of the stored slice, row and column axis, such as "HPL" (canonical) or "FAR"."""
-    nearest = np.abs(axes).argmax(axis=1)
-    return "".join(
-        CODES[int(p), int(np.sign(row[p]))] for p, row in zip(nearest, axes, strict=True)
-    )
+    letters = {axis: CODES[2 - k, sign] for k, (axis, sign) in enumerate(canonical)}
+    return letters[0] + letters[1] + letters[2]
 
 
 def _list(values):

@@ -24,6 +24,7 @@ LARGEST_INFLATED = 256 * 1024**2  # bytes; a deflated file may claim a thousandf
 MOST_ITEMS = 50_000  # of sequences; an enhanced CT of 4000 slices has some 40,000
 MOST_ELEMENTS = 10_000  # outside sequences; scanners write some hundreds
 ITEM = b"\xfe\xff\x00\xe0"  # tag of a sequence's item, little endian
+GROUPS = (b"\x02\0", b"\x08\0", b"\0\x08")  # 2 or 8: what a file without preamble begins with
 ENCAPSULATED = 0xFFFFFFFF  # length of pixel data in fragments
 PIXEL_DATA = 0x7FE00010  # integer pixels
 LONGEST_TEXT = 256  # characters (PS3.5 6.2, with room); hostile ones have more
@@ -105,7 +106,8 @@ def read_header(path: Path, name: str) -> Source | None:
             size = os.fstat(file.fileno()).st_size
             block = file.read(HEADER_BLOCK)
             marked = block[128:132] == b"DICM"
-            if not marked and not _starts_like_dicom(block):
+            bare = block.startswith(GROUPS) and block[3:4] == b"\0" and len(block) >= 8
+            if not marked and not bare:
                 return None
             if size > LARGEST_FILE:
                 raise InputError(f"{name} is {size / 1e9:.1f} GB long; no CT series is so large")
@@ -203,8 +205,3 @@ def _guessed_syntax(dataset):
     if implicit:
         return str(ImplicitVRLittleEndian)
     return "1.2.840.10008.1.2.1" if little else BIG_ENDIAN
-
-
-def _starts_like_dicom(block):
-    """True if the bytes start with an element of group 2 or 8 (a file without preamble)."""
-    return block[:2] in (b"\x02\0", b"\x08\0", b"\0\x08") and len(block) >= 8 and block[3] == 0

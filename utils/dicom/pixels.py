@@ -39,10 +39,8 @@ def load_pixels(frames):
                 _read_into(hu, group, frames)
             for k in group:
                 found.update(to_hounsfield(hu[k], frames[k]))
-    native = [frame for frame in frames if frame.source.pixel_length != ENCAPSULATED]
-    excess = {
-        f.name for f in native if f.source.pixel_length > f.coding.length * f.coding.frames + 8
-    }
+    sizes = [(f.coding.length * f.coding.frames, f.source.pixel_length, f.name) for f in frames]
+    excess = {name for size, held, name in sizes if size + 8 < held < ENCAPSULATED}
     notes = [f"{note} in {slices} slices." for note, slices in found.items()]
     if excess:
         notes.append(f"Bytes after the pixels of {len(excess)} files were taken for padding.")
@@ -147,22 +145,15 @@ def _uncompressed(source, offset, count, bits):
 def _padding_mask(values, frame):
     """Pixels that hold the padding value and would not fall below -1024 HU by themselves."""
     coding = frame.coding
-    if coding.padding is None:
-        if coding.signed or coding.allocated == 8:
-            return None
-        bounds = (MINUS_2000, MINUS_2000)
-    else:
-        bounds = sorted(v & 0xFFFF if not coding.signed else _signed(v) for v in coding.padding)
+    if coding.padding is None and (coding.signed or coding.allocated == 8):
+        return None
+    stated = np.array([v & 0xFFFF for v in coding.padding or [MINUS_2000] * 2], np.uint16)
+    bounds = sorted(stated.view(np.int16 if coding.signed else np.uint16).tolist())
     if max(bound * frame.slope + frame.intercept for bound in bounds) <= LOWEST_HU:
         return None
     bits = values if coding.signed else values.view(np.uint16)
     mask = (bits >= bounds[0]) & (bits <= bounds[1])
     return mask if mask.any() else None
-
-
-def _signed(value):
-    """The 16 bits of a value read as a signed number."""
-    return ((value & 0xFFFF) ^ 0x8000) - 0x8000
 
 
 def _read_into(hu, group, frames):

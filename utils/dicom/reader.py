@@ -1,8 +1,6 @@
 """A folder of CT files into a Volume in Hounsfield units, or one clear error.
 
-What is done with each kind of damaged or unusual input is told by its test in tests/dicom/: files
-in test_files.py and test_header.py, series in test_series.py, order and orientation in
-test_slice_order.py and test_geometry.py, values in test_pixels.py and test_decoding.py.
+What is done with each kind of damaged or unusual input is told by its test in tests/dicom/.
 """
 
 import dataclasses
@@ -161,7 +159,7 @@ def _read(folder, case, series_uid):
         identity={"case": case, **said, "transfer_syntax": frames[0].source.syntax},
         files=tuple(str(frame.source.path) for frame in frames),
         notes=tuple(map(printable, notes + place_notes + copy_notes + step_notes + pixel_notes)),
-        stored_axes=geometry.axes_code(axes),
+        stored_axes=geometry.axes_code(canonical),
     )
 
 

@@ -68,16 +68,12 @@ def _choose(measured, series, asked):
 
 def _listed(series):
     """Series in words, the first of many."""
-    shown = [_described(uid, series[uid]) for uid in list(series)[:MOST_LISTED]]
+    shown = []
+    for uid, sources in list(series.items())[:MOST_LISTED]:
+        facts, several = sources[0].facts, "s" if len(sources) > 1 else ""
+        described = f"{facts.modality or '?'}, “{facts.series_description or 'no description'}”"
+        shown.append(f"{uid or 'no UID'} ({described}, {len(sources)} slice{several})")
     return "; ".join(shown) + (" and more" if len(series) > MOST_LISTED else "")
-
-
-def _described(uid, sources):
-    """A series in words, for choosing among several."""
-    facts = sources[0].facts
-    description = facts.series_description or "no description"
-    count = f"{len(sources)} slice{'s' if len(sources) > 1 else ''}"
-    return f"{uid or 'no UID'} ({facts.modality or '?'}, “{description}”, {count})"
 
 
 def _check_sources(sources):

@@ -46,7 +46,8 @@ def numbers(dataset: Dataset, keyword: str, count: int = 1) -> tuple[float, ...]
     value = _stored(dataset, item, keyword)
     if value is None or value == "" or value == []:
         return None
-    parts = value.split("\\") if isinstance(value, str) else _as_list(value)
+    several = list(value) if hasattr(value, "__iter__") else [value]
+    parts = value.split("\\") if isinstance(value, str) else several
     try:
         found = tuple(_finite(part) for part in parts)
     except (TypeError, ValueError):
@@ -142,10 +143,6 @@ def _stored(dataset, item, keyword):
             f"{keyword} cannot be read (stored as {_short(item.value)}). "
             "Correct the header or export again"
         ) from None
-
-
-def _as_list(value):
-    return list(value) if hasattr(value, "__iter__") else [value]
 
 
 def _finite(part):
