@@ -3,6 +3,8 @@
 import ast
 import dataclasses
 import json
+import tomllib
+from pathlib import Path
 from typing import Any
 
 from utils.errors import InputError
@@ -75,56 +77,8 @@ class Settings:
             )
 
 
-PRESETS = {
-    # minutes on two CPU cores; brightness by 84 HU: emptier and denser lungs than the few seen
-    "quick": Settings(epochs=6, brightness=0.06),
-    # the first report; its Dice has plain sums. The seed draws the cases that its figures show
-    "vrikkis2024": Settings(
-        split="random8",
-        image_size=512,
-        batch_size=3,
-        dropout=0.5,
-        beta=0.7,
-        loss="combined_sum",
-        schedule="none",
-        keep="last",
-        seed=2034,  # 001 and 003 to train, 004 and 011 to test
-    ),
-    # the second report, whose Dice has squares; with beta=1 its first run, cross-entropy alone
-    "purvis2024": Settings(
-        split="first8",
-        image_size=512,
-        batch_size=3,
-        dropout=0.5,
-        learning_rate=0.1,
-        schedule="none",
-        keep="last",
-    ),
-    # half an hour on two cores for four patients; how it was chosen: weights/README.md
-    "best": Settings(
-        image_size=256,
-        pixel_size=500 / 256,
-        levels=5,
-        widest=128,
-        dropout=0.05,
-        dsc_threshold=0.0,
-        batch_size=4,  # few patients: many small steps learn more than few large ones
-        epochs=16,
-        optimiser="adamw",
-        weight_decay=1e-4,
-        rotate=10.0,
-        zoom=0.25,  # children and tall men
-        shear=4.0,
-        moved=0.5,  # a slice that is moved is blurred a little: half of them keep their outlines
-        brightness=0.03,  # 42 HU; with more, air and lung could not be told apart by their HU
-        noise=0.03,  # 42 HU
-        blur=0.7,  # px: soft and sharp kernels
-        lesions=0.3,
-        cut=0.5,
-        crop=192,
-        keep="last",
-    ),
-}
+TABLES = tomllib.loads((Path(__file__).parent / "presets.toml").read_text(encoding="utf-8"))
+PRESETS = {name: Settings(**changes) for name, changes in TABLES.items()}
 
 
 def preset(name: str, **changes: Any) -> Settings:
@@ -160,18 +114,11 @@ def _of_kind(name, text, kind):
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         value = text
-    number = isinstance(value, int) and not isinstance(value, bool)
-    if kind is float and number:
+    if kind is float and type(value) is int:
         return float(value)
-    if kind in (int, float, bool):
-        fits = type(value) is kind
-    else:  # the window
-        fits = (
-            isinstance(value, tuple)
-            and len(value) == 2
-            and all(type(end) in (int, float) for end in value)
-        )
-    if not fits:
+    ends = list(map(type, value)) if type(value) is tuple else []
+    window = len(ends) == 2 and set(ends) <= {int, float}
+    if not (window if kind not in (int, float, bool) else type(value) is kind):
         raise InputError(f"{name}={text} cannot be: expected {getattr(kind, '__name__', kind)}.")
     return value
 
@@ -190,7 +137,7 @@ def settings_from_json(text: str) -> Settings:
         values = json.loads(text)
         values["window"] = tuple(float(bound) for bound in values["window"])
         return Settings(**values)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError) as error:  # an InputError of Settings is one too
         raise InputError(
             f"These settings cannot be read ({error}); they were written by another version or "
             "damaged. Train the run again (notebook 03)."
