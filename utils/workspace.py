@@ -4,13 +4,12 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.errors import InputError
+from utils.errors import InputError, refused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,11 +54,9 @@ def cases_in(folder: Path) -> list[Path]:
     Neither what systems left nor an empty folder is one, unless it is named like those that hold
     files: then its own did not arrive, which the loader says.
     """
-    try:
+    with refused(f"{folder} cannot be read", "Give permission.", OSError):
         entries = sorted(folder.iterdir())
         found = [entry for entry in entries if entry.is_dir() and not left_behind(entry.name)]
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read ({error.strerror}). Give permission.") from None
     filled = {entry.name: holds_files(entry) for entry in found}
     patterns = {re.sub(r"\d+", "#", name) for name in filled if filled[name]}
     return [e for e in found if filled[e.name] or re.sub(r"\d+", "#", e.name) in patterns]
@@ -135,12 +132,9 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.stem}-{os.urandom(4).hex()}{path.suffix}")
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -153,11 +147,10 @@ def folder_written_whole(folder: Path | str) -> Iterator[Path]:
     An empty folder there is replaced; whoever calls has looked that it holds nothing else.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    temporary = folder.with_name(f".{folder.name}-{os.urandom(4).hex()}")
+    temporary.mkdir(parents=True)
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
         if folder.exists():
             folder.rmdir()
         temporary.rename(folder)
@@ -175,10 +168,3 @@ def write_json(path: Path | str, content: Any) -> None:
     """Write `content` as indented JSON, whole or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="ascii")
-
-
-def _umask():
-    """The process's file mode mask (it can only be read by setting it)."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
