@@ -29,7 +29,7 @@ def reads(monkeypatch):
     seen = []
     original = cases.read_series
     monkeypatch.setattr(
-        cases, "read_series", lambda folder: seen.append(folder.name) or original(folder)
+        cases, "read_series", lambda folder, uid: seen.append(folder.name) or original(folder, uid)
     )
     return seen
 

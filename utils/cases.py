@@ -12,7 +12,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from utils.dicom import Volume, list_names, read_series
-from utils.errors import InputError, about
+from utils.errors import InputError, about, refused
 from utils.masks import load_mask
 from utils.workspace import cases_in, chosen_series, dataset_folder, derived_folder, written_whole
 
@@ -60,7 +60,7 @@ def load_cases(dataset: Path | str, cases: Sequence[str] | None = None) -> dict[
             f"which holds {', '.join(names)}."
         )
     source, cache = dataset_folder(dataset), derived_folder(dataset) / "volumes"
-    names, chosen = names if cases is None else cases, chosen_series(source)
+    names, chosen = names if cases is None else list(cases), chosen_series(source)
     return _each(names, lambda n: _load_case(source, n, cache, chosen.get(n)), "Loading cases")
 
 
@@ -123,14 +123,10 @@ def _load_case(source, name, cache, series):
     fingerprint = source_fingerprint(folder) + (f" {series}" if series else "")
     volume = _cached(source, cache / f"{name}.npy", fingerprint)
     if volume is None:
-        fresh = read_series(folder, series) if series else read_series(folder)
-        try:
+        fresh = read_series(folder, series)
+        advice = "Free some space, or set LUNG_WORKSPACE to a folder that can be written."
+        with refused(f"{name}: {cache / name}.npy cannot be written", advice, OSError):
             _store(source, fresh, cache / f"{name}.npy", fingerprint)
-        except OSError as error:
-            raise InputError(
-                f"{name}: {cache / name}.npy cannot be written ({error.strerror or error}). "
-                "Free some space, or set LUNG_WORKSPACE to a folder that can be written."
-            ) from None
         volume = _cached(source, cache / f"{name}.npy", fingerprint)
     if volume is None:
         raise InputError(
@@ -194,9 +190,8 @@ def _cached(source, path, fingerprint):
     """Volume from the cache; None if it is absent, of other sources, damaged or foreign."""
     try:
         facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        if (facts["format"], facts["fingerprint"]) != (FORMAT, fingerprint):
-            return None
-        if facts["array"] != _array_facts(path):
+        stated = facts["format"], facts["fingerprint"], facts["array"]
+        if stated != (FORMAT, fingerprint, _array_facts(path)):
             return None
         hu = np.load(path, mmap_mode="r", allow_pickle=False)
         affine = np.array(facts["affine_lps_mm"], dtype=float)
