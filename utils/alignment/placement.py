@@ -43,7 +43,8 @@ def best_placements(hu, mask):
     best are then shifted by a pattern search. Returns (contrast as given, list of Placement);
     (NaN, []) when the mask is empty.
     """
-    lung_like, points = _lung_like(hu), _mask_and_rind(mask, SAMPLE)
+    lung_like = (hu >= LUNG_LIKE_HU[0]) & (hu <= LUNG_LIKE_HU[1])
+    points = _mask_and_rind(mask, SAMPLE)
     given = _contrast(lung_like, points)
     if np.isnan(given):
         return given, []
@@ -62,11 +63,6 @@ def best_placements(hu, mask):
         shift, contrast = _climb(lung_like, turned, placement.shift)
         placements[rank] = Placement(placement.orientation, shift, contrast)
     return given, sorted(placements, key=lambda placement: -placement.contrast)
-
-
-def _lung_like(hu):
-    """Where HU could be lung; bool, same shape."""
-    return (hu >= LUNG_LIKE_HU[0]) & (hu <= LUNG_LIKE_HU[1])
 
 
 def _mask_and_rind(mask, most):

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from utils.alignment.placement import best_placements
 from utils.cases import Pairs
-from utils.errors import InputError
+from utils.errors import InputError, refused
 from utils.workspace import derived_folder, shown, write_json
 
 # Moved to where they fit best, the masks of real patients and phantoms reach 0.90 and more on their
@@ -54,8 +54,9 @@ def check_case(hu: np.ndarray, mask: np.ndarray) -> Verdict:
     best, rival = placements[:2]
     if best.contrast < LEAST_CONTRAST:
         return Verdict("unrelated", given, best.contrast, rival.contrast, ())
-    name, steps = _name(best), _steps(best)
-    return Verdict(name, given, best.contrast, rival.contrast, steps)
+    faults, steps = _faults(best)
+    name = " and ".join(faults) or "aligned"
+    return Verdict(name, given, best.contrast, rival.contrast, tuple(steps))
 
 
 def check_cases(pairs: Pairs) -> dict[str, Verdict]:
@@ -102,18 +103,12 @@ def require_aligned(dataset: Path | str, names: Iterable[str]) -> None:
             f"{shown(file)} is missing: whether masks and images belong together has not been "
             "checked. Run notebook 02 first."
         )
-    try:
+    damage = (ValueError, TypeError, KeyError, AttributeError)
+    with refused(f"{shown(file)} is damaged", "Run notebook 02 again, which writes it.", damage):
         entries = json.loads(file.read_text()).items()
         verdicts = {name: entry["verdict"] for name, entry in entries}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"{shown(file)} is damaged ({error}). Run notebook 02 again, which writes it."
-        ) from error
-    bad = [
-        f"{name} ({verdicts.get(name, 'not checked')})"
-        for name in names
-        if verdicts.get(name) != "aligned"
-    ]
+    found = {name: verdicts.get(name, "not checked") for name in names}
+    bad = [f"{name} ({verdict})" for name, verdict in found.items() if verdict != "aligned"]
     if bad:
         raise InputError(
             f"Not aligned according to {shown(file)}: {', '.join(bad)}. Training on them would "
@@ -121,21 +116,13 @@ def require_aligned(dataset: Path | str, names: Iterable[str]) -> None:
         )
 
 
-def _name(placement):
-    """What is wrong with a mask that fits best in this placement."""
-    faults = [fault for fault, found in zip(FAULTS, placement.orientation, strict=True) if found]
+def _faults(placement):
+    """What is wrong with a mask that fits best in this placement, and steps for `correct_mask`."""
+    turns = ("transpose", *(f"flip {axis}" for axis in AXES))
+    found = np.flatnonzero(placement.orientation)
+    faults, steps = [FAULTS[k] for k in found], [turns[k] for k in found]
     for axis, pixels, least in zip(AXES, placement.shift, MOST_OFFSET, strict=True):
         if abs(pixels) > least:
             faults.append(f"shifted by {-pixels:+d} {axis}")
-    return " and ".join(faults) or "aligned"
-
-
-def _steps(placement):
-    """The same as steps for `correct_mask`."""
-    transpose, *flips = placement.orientation
-    steps = ["transpose"] if transpose else []
-    steps += [f"flip {axis}" for axis, flip in zip(AXES, flips, strict=True) if flip]
-    for axis, pixels, least in zip(AXES, placement.shift, MOST_OFFSET, strict=True):
-        if abs(pixels) > least:
             steps.append(f"shift {axis} by {pixels}")
-    return tuple(steps)
+    return faults, steps
