@@ -111,6 +111,6 @@ def test_each_epoch_has_a_chance_of_its_own_that_a_restart_repeats(monkeypatch):
 def test_processes_differ_in_dropout_and_share_one_order(monkeypatch):
     alone = chance_of_epochs(fresh_trainer(), 1, monkeypatch)[0]
     second = fresh_trainer()
-    monkeypatch.setattr("utils.training.loop.rank_and_count", lambda: (1, 2))
+    monkeypatch.setattr("utils.training.loop.runtime.rank_and_count", lambda: (1, 2))
     theirs = chance_of_epochs(second, 1, monkeypatch)[0]
     assert theirs[0] != alone[0] and theirs[1] == alone[1]

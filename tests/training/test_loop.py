@@ -41,7 +41,7 @@ def test_any_network_is_trained():
 
 def test_compiling_has_to_pay_in_the_epochs_that_are_left(monkeypatch):
     asked = []
-    monkeypatch.setattr(loop, "pays_to_compile", lambda _, *rest: asked.append(rest))
+    monkeypatch.setattr(loop.runtime, "pays_to_compile", lambda _, *rest: asked.append(rest))
     trainer = Trainer(build_unet(TINY), TINY, *sets())
     trainer.history = [{"seconds": 7.0}]
     trainer.compile_if_it_pays()

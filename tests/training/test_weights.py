@@ -13,7 +13,7 @@ from utils.unet import build_unet
 def test_weights_of_another_width_are_refused_with_the_reason(tmp_path, fill):
     file = tmp_path / "other.safetensors"
     save_file(build_unet(Settings(width=2, levels=2)).state_dict(), file)
-    with pytest.raises(InputError, match=r"other\.safetensors does not .* \(Error.* loading"):
+    with pytest.raises(InputError, match=r"other\.safetensors does not .* \(size mismatch for"):
         fill(build_unet(Settings(width=4, levels=2)), file)
 
 

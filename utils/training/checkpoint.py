@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from utils.errors import InputError
+from utils.errors import refused
 from utils.workspace import shown, written_whole
 
 
@@ -48,13 +48,10 @@ def restore_checkpoint(file, fingerprint, trainer):
             tensors = {name: archive.get_tensor(name) for name in archive.keys()}
     except (OSError, SafetensorError, ValueError, AttributeError, KeyError):
         return False
-    try:
+    found = f"{shown(file)} is no checkpoint of this run, although it says so"
+    damage = (RuntimeError, ValueError, KeyError, IndexError, TypeError)
+    with refused(found, "Delete it and start again; nothing was written.", damage):
         _fill(trainer, facts, tensors)
-    except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise InputError(
-            f"{shown(file)} is no checkpoint of this run ({error}), although it says so. "
-            "Delete it and start again; nothing was written."
-        ) from error
     return True
 
 

@@ -8,17 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from utils import losses
+from utils import losses, runtime
 from utils.dataset import BatchSource, batches
 from utils.errors import InputError
-from utils.runtime import (
-    best_device,
-    has_room,
-    keep_freed_memory,
-    parallel_model,
-    pays_to_compile,
-    rank_and_count,
-)
 from utils.settings import Settings
 from utils.training.epoch import learn, measure
 from utils.training.optimiser import Schedule, build_optimiser
@@ -54,12 +46,12 @@ class Trainer:
                 "settings would choose. Set keep=last early_stopping=0 and a schedule other than "
                 "plateau, or split=thirds."
             )
-        keep_freed_memory()
+        runtime.keep_freed_memory()
         self.settings = settings
-        self.device = best_device()
+        self.device = runtime.best_device()
         # torch's hints of Module.to know no memory_format
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.learner = parallel_model(self.model, self.device)
+        self.learner = runtime.parallel_model(self.model, self.device)
         self.loss = losses.loss_from_settings(settings)
         self.loader = batches(
             resident(train_set, self.device), settings.batch_size, shuffle=True, seed=settings.seed
@@ -83,25 +75,18 @@ class Trainer:
         start, epoch = time.perf_counter(), len(self.history) + 1
         self._seed(epoch)
         row = {"epoch": epoch, "learning_rate": self.optimiser.param_groups[0]["lr"]}
-        after_step = self.schedule.after_step
-        parts = {
-            "train": learn(
-                self.learner, self.loader, self.loss, self.optimiser, self.settings, after_step
-            ),
-            "validation": measure(self.model, self.validation, self.loss),
-        }
-        for part, metrics in parts.items():
-            row |= {f"{part}_{name}": value for name, value in metrics.items()}
+        how = self.loss, self.optimiser, self.settings, self.schedule.after_step
+        learnt = learn(self.learner, self.loader, *how)
+        measured = measure(self.model, self.validation, self.loss)
+        row |= {f"train_{name}": value for name, value in learnt.items()}
+        row |= {f"validation_{name}": value for name, value in measured.items()}
         row["seconds"] = time.perf_counter() - start
         stop_if_diverged(row, self.settings)
         self.history.append(row)
         self.schedule.after_epoch(row["validation_loss"])
         if self.settings.keep == "last" or best_epoch(self.history) == epoch:
-            self._keep_weights()
-
-    def _keep_weights(self):
-        weights = self.model.state_dict().items()
-        self.kept_weights = {name: value.detach().cpu().clone() for name, value in weights}
+            weights = self.model.state_dict().items()
+            self.kept_weights = {name: value.detach().cpu().clone() for name, value in weights}
 
     def finished_model(self) -> nn.Module:
         """The model with the weights that are kept, in evaluation mode."""
@@ -111,7 +96,7 @@ class Trainer:
     def compile_if_it_pays(self) -> None:
         """Compile the model when the last epoch's duration says that the rest will win by it."""
         left = self.settings.epochs - len(self.history)
-        if pays_to_compile(self.device, self.history[-1]["seconds"], left):
+        if runtime.pays_to_compile(self.device, self.history[-1]["seconds"], left):
             self.model.compile()
 
     def _seed(self, epoch):
@@ -121,13 +106,13 @@ class Trainer:
         that was killed goes on as if nothing had happened.
         """
         self.loader.batch_sampler.epoch = epoch
-        chance = np.random.SeedSequence([self.settings.seed, epoch, rank_and_count()[0]])
+        chance = np.random.SeedSequence([self.settings.seed, epoch, runtime.rank_and_count()[0]])
         torch.manual_seed(int(chance.generate_state(1, np.uint64)[0]))
 
 
 def resident(dataset, device):
     """The data set on the device when it can be moved there and fits, otherwise as it is."""
-    if hasattr(dataset, "to") and has_room(device, dataset.nbytes):
+    if hasattr(dataset, "to") and runtime.has_room(device, dataset.nbytes):
         return dataset.to(device)
     return dataset
 

@@ -6,15 +6,9 @@ from torch.optim import lr_scheduler
 from utils.errors import InputError
 
 OPTIMISERS = {
-    "adam": lambda weights, s: torch.optim.Adam(
-        weights, s.learning_rate, weight_decay=s.weight_decay, fused=True
-    ),
-    "adamw": lambda weights, s: torch.optim.AdamW(
-        weights, s.learning_rate, weight_decay=s.weight_decay, fused=True
-    ),
-    "rmsprop": lambda weights, s: torch.optim.RMSprop(
-        weights, s.learning_rate, weight_decay=s.weight_decay, momentum=s.momentum
-    ),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
 }
 
 
@@ -24,7 +18,9 @@ def build_optimiser(weights, settings):
         raise InputError(
             f"There is no optimiser {settings.optimiser!r}; choose one of {', '.join(OPTIMISERS)}."
         )
-    return OPTIMISERS[settings.optimiser](weights, settings)
+    own = {"momentum": settings.momentum} if settings.optimiser == "rmsprop" else {"fused": True}
+    rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    return OPTIMISERS[settings.optimiser](weights, **rates, **own)
 
 
 class Schedule:

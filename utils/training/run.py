@@ -11,13 +11,8 @@ from torch import nn
 from utils import alignment
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import BatchSource, SliceDataset, Split, split_cases
-from utils.errors import InputError
-from utils.runtime import (
-    best_device,
-    first_process_first,
-    rank_and_count,
-    wait_for_all,
-)
+from utils.errors import InputError, refused
+from utils.runtime import best_device, first_process_first, rank_and_count, wait_for_all
 from utils.settings import Settings, settings_from_json, settings_to_json
 from utils.training.checkpoint import restore_checkpoint, save_checkpoint
 from utils.training.loop import Trainer, blindness, describe_epoch
@@ -40,11 +35,8 @@ def run_fingerprint(
             indices = list(range(start, min(start + 16, len(dataset))))
             for tensor in dataset.__getitems__(indices):
                 pixels = zlib.crc32(tensor.cpu().contiguous().numpy().data, pixels)
-    parts = {
-        "settings": settings_to_json(settings),
-        "split": split.__dict__,
-        "pixels": f"{pixels:08x}",
-    }
+    parts = {"settings": settings_to_json(settings), "split": split.__dict__}
+    parts["pixels"] = f"{pixels:08x}"
     if start_from is not None:
         parts["start_from"] = f"{zlib.crc32(start_from.read_bytes()):08x}"
     return json.dumps(parts)
@@ -90,11 +82,8 @@ def train(
         _begin_run(run_folder, settings, split, trainer, resumed)
     _run_epochs(run_folder, fingerprint, trainer, writes, on_epoch)
     if writes:
-        save_weights(run_folder / "last.safetensors", trainer.model.state_dict(), fingerprint)
-    trained = trainer.finished_model()
-    if writes:
         _end_run(run_folder, fingerprint, trainer)
-    return trained, pd.DataFrame(trainer.history)
+    return trainer.finished_model(), pd.DataFrame(trainer.history)
 
 
 def _run_epochs(run_folder, fingerprint, trainer, writes, on_epoch):
@@ -107,9 +96,10 @@ def _run_epochs(run_folder, fingerprint, trainer, writes, on_epoch):
             if warning := blindness(trainer.history, trainer.settings):
                 print(warning, flush=True)
             save_checkpoint(run_folder / "checkpoint.safetensors", fingerprint, trainer)
-            _write_history(run_folder, trainer.history)
+            history = pd.DataFrame(trainer.history)
+            write_table(run_folder / "history.csv", history)
             if on_epoch:
-                on_epoch(pd.DataFrame(trainer.history))
+                on_epoch(history)
         if len(trainer.history) == first:
             trainer.compile_if_it_pays()
 
@@ -130,7 +120,8 @@ def _begin_run(run_folder, settings, split, trainer, resumed):
 
 def _end_run(run_folder, fingerprint, trainer):
     """Write the weights; those named `model`, written last, say that the run is finished."""
-    _write_history(run_folder, trainer.history)
+    save_weights(run_folder / "last.safetensors", trainer.model.state_dict(), fingerprint)
+    write_table(run_folder / "history.csv", pd.DataFrame(trainer.history))
     save_weights(run_folder / "model.safetensors", trainer.kept_weights, fingerprint)
     (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
 
@@ -139,11 +130,6 @@ def _take_away_leftovers(run_folder):
     """Delete what a killed process had begun to write."""
     for leftover in run_folder.glob(".*-*"):
         leftover.unlink()
-
-
-def _write_history(run_folder, history):
-    """Write one row for each epoch so far."""
-    write_table(run_folder / "history.csv", pd.DataFrame(history))
 
 
 def load_run(run_folder: Path) -> tuple[nn.Module, Settings, Split]:
@@ -166,13 +152,10 @@ def load_run(run_folder: Path) -> tuple[nn.Module, Settings, Split]:
 
 def _read_split(file):
     """The split that a run was trained with."""
-    try:
+    found, advice = f"{shown(file)} holds no split of cases", "Train the run again (notebook 03)."
+    with refused(found, advice, (ValueError, TypeError, AttributeError)):
         parts = json.loads(file.read_text())
         return Split(**{part: tuple(names) for part, names in parts.items()})
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{shown(file)} holds no split of cases ({error}). Train the run again (notebook 03)."
-        ) from error
 
 
 def train_dataset(dataset: Path | str, settings: Settings, run_folder: Path) -> None:

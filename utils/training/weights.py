@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from utils.errors import InputError
+from utils.errors import refused
 from utils.workspace import shown, written_whole
 
 
@@ -32,7 +32,8 @@ def load_weights(model: nn.Module, weights_file: Path) -> nn.Module:
 
     Raises InputError when the file is missing, damaged or of another network.
     """
-    _fill(model, _read(weights_file), weights_file)
+    with _of_this_network(weights_file):
+        model.load_state_dict(_read(weights_file))
     # torch's hints of Module.to know no memory_format
     return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
@@ -42,34 +43,22 @@ def begin_with(model, weights_file):
 
     Raises InputError when the file is missing, damaged or of another network.
     """
-    weights, own = _read(weights_file), model.state_dict()
-    for name in ("last.weight", "last.bias"):
-        if name in weights and weights[name].shape != own[name].shape:
-            weights[name] = own[name]
-    _fill(model, weights, weights_file)
+    with _of_this_network(weights_file):
+        weights, own = _read(weights_file), model.state_dict()
+        for name in ("last.weight", "last.bias"):
+            if name in weights and weights[name].shape != own[name].shape:
+                weights[name] = own[name]
+        model.load_state_dict(weights)
 
 
 def _read(weights_file):
     """All tensors of a file by name."""
-    try:
-        with safe_open(weights_file, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise _refusal(weights_file, error) from error
+    with safe_open(weights_file, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}
 
 
-def _fill(model, weights, weights_file):
-    """Load a state dict that came from a file."""
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise _refusal(weights_file, error) from error
-
-
-def _refusal(weights_file, error):
-    """The error for a file that cannot be used."""
-    first_line = str(error).splitlines()[0]
-    return InputError(
-        f"{shown(weights_file)} does not hold the weights of this U-Net ({first_line}). "
-        "Train the run again (notebook 03); the file was left as it is."
-    )
+def _of_this_network(weights_file):
+    """Refuses, within a with block, a file that cannot be used."""
+    found = f"{shown(weights_file)} does not hold the weights of this U-Net"
+    advice = "Train the run again (notebook 03); the file was left as it is."
+    return refused(found, advice, (SafetensorError, OSError, RuntimeError))
