@@ -16,17 +16,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
+from utils import dicom
 from utils.deidentify.profile import apply_profile, forget_uids, profile_rules
-from utils.deidentify.remaining import STANDARD, TABLE, burned_in, remaining_identifiers
-from utils.dicom import (
-    ENCAPSULATED,
-    library_silenced,
-    list_files,
-    read_header,
-    reason_to_skip,
-    text,
-)
-from utils.errors import InputError, about
+from utils.deidentify.remaining import STANDARD, TABLE, WORDS, burned_in, remaining_identifiers
+from utils.errors import InputError, about, refused
 from utils.workspace import folder_written_whole
 
 
@@ -57,8 +50,8 @@ def _copy_folder(folder, out_folder, case_name):
     rules = profile_rules()
     try:
         with folder_written_whole(out_folder) as work:
-            with library_silenced():
-                for name, path in list_files(folder):
+            with dicom.library_silenced():
+                for name, path in dicom.list_files(folder):
                     _copy(name, path, work, case_name, rules, report)
             if not report["files"]:
                 raise InputError(f"{folder} holds no DICOM file to copy")
@@ -89,14 +82,15 @@ def _check_folders(folder, out_folder, case_name):
 
 def _copy(name, path, work, case_name, rules, report):
     """One file into the copy, or its name into the report's `left_out`."""
-    source = read_header(path, name)
+    source = dicom.read_header(path, name)
     if source is None:
         report["left_out"].append(name)
         return
     _check_whole(source)
-    try:
+    copied = refused(f"{name} cannot be copied", "Free some space or give permission", OSError)
+    with refused(f"{name} cannot be de-identified", "Remove or replace the file"), copied:
         dataset = dcmread(path, force=True)
-        sop_class = text(dataset, "SOPClassUID")
+        sop_class = dicom.text(dataset, "SOPClassUID")
         directory = "Directory" in UID(sop_class).name
         if directory or not sop_class.startswith(STANDARD):  # its rows name every other file
             report["left_out"].append(name)
@@ -105,17 +99,10 @@ def _copy(name, path, work, case_name, rules, report):
         report["flags"] += [f"{name}: {reason}" for reason in burned_in(dataset)]
         apply_profile(dataset, rules, report["counts"])
         _sign(dataset, case_name)
-        modality = re.sub("[^A-Z]", "", text(dataset, "Modality")) or "OT"
+        modality = re.sub("[^A-Z]", "", dicom.text(dataset, "Modality")) or "OT"
         report["counts"][f"{modality} files"] += 1
         target = f"{modality}-{report['counts'][f'{modality} files']:04d}.dcm"
         dcmwrite(work / target, dataset, enforce_file_format=True)
-    except OSError as error:
-        raise InputError(f"{name} cannot be copied ({error.strerror or error})") from None
-    except Exception as error:  # pydicom may raise nearly anything on damaged elements
-        raise InputError(
-            f"{name} cannot be de-identified ({type(error).__name__}: {error}). Remove or replace "
-            "the file"
-        ) from None
     if not report["files"]:
         after = _facts(dataset)
         report["before_after"] = [(k, before[k], after.get(k, "—")) for k in before]
@@ -124,9 +111,9 @@ def _copy(name, path, work, case_name, rules, report):
 
 def _check_whole(source):
     """Refuse a file that ends early: its copy would look whole."""
-    reason_to_skip(source)  # raises if an image ends before its pixels
+    dicom.reason_to_skip(source)  # raises if an image ends before its pixels
     end = source.pixel_offset + source.pixel_length
-    if source.pixel_length != ENCAPSULATED and end > source.size:
+    if source.pixel_length != dicom.ENCAPSULATED and end > source.size:
         raise InputError(
             f"{source.name} is truncated: {source.size:,} bytes where its header says {end:,}. "
             "Fetch the file again"
@@ -156,11 +143,6 @@ def _sign(dataset, case_name):
 
 def _facts(dataset):
     """Elements that a reader would look at first: keyword -> value as text."""
-    keywords = (
-        "PatientName PatientID PatientBirthDate PatientSex PatientAge StudyDate AccessionNumber "
-        "InstitutionName ReferringPhysicianName StudyDescription SeriesDescription "
-        "StudyInstanceUID SeriesInstanceUID SOPInstanceUID PatientIdentityRemoved"
-    )
-    found = {keyword: text(dataset, keyword) or "—" for keyword in keywords.split()}
+    found = {keyword: dicom.text(dataset, keyword) or "—" for keyword in WORDS["shown"]}
     found["private elements"] = str(sum(tag.is_private for tag in dataset.keys()))
     return found

@@ -1,6 +1,7 @@
 """What of a patient a de-identified copy still shows: every element, compared with the original."""
 
 import re
+import tomllib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -10,21 +11,14 @@ from pydicom import dcmread
 from pydicom.uid import UID
 
 from utils.dicom import library_silenced, list_files, read_header, stored_vr, text
-from utils.errors import InputError
+from utils.errors import refused
 
 TABLE = "dicomfields_2026c"  # PS3.15 table E.1-1
 STANDARD = "1.2.840.10008."
 DUMMIES = {"", "ANONYMIZED", "00010101", "000000.00", "000Y", "0", "None", "UNKNOWN"}
 NUMBERS = {"DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "OW", "OF", "OD", "AT"}
-STRONG = (  # identify a patient wherever they stand, also within another text
-    "PatientID OtherPatientIDs IssuerOfPatientID AccessionNumber InstitutionName "
-    "InstitutionAddress PatientAddress PatientTelephoneNumbers DeviceSerialNumber StationName "
-    "PatientMotherBirthName MilitaryRank MedicalRecordLocator AdmissionID"
-).split()
-ANATOMY = set(
-    "left right lt rt l r lung lungs heart spinal cord spinalcord esophagus oesophagus trachea "
-    "liver aorta bronchus bronchi body external skin gtv ctv ptv igtv itv".split()
-)
+TABLES = tomllib.loads((Path(__file__).parent / "words.toml").read_text(encoding="utf-8"))
+WORDS = {name: words.split() for name, words in TABLES.items()}
 
 
 @dataclass
@@ -117,14 +111,12 @@ def anatomical(name):
     A number of three digits or more is no term: it may be the patient's.
     """
     words = re.findall(r"[^\W\d_]+|\d{3,}", name.lower())
-    return bool(words) and ANATOMY.issuperset(words)
+    return bool(words) and set(words) <= set(WORDS["anatomy"])
 
 
 def _read(path, name):
-    try:
+    with refused(f"{name} cannot be read", "Fetch it again"):
         return dcmread(path, force=True, stop_before_pixels=True)
-    except Exception as error:  # pydicom may raise nearly anything on damaged bytes
-        raise InputError(f"{name} cannot be read ({type(error).__name__}: {error})") from None
 
 
 def _elements(dataset, place=""):
@@ -168,7 +160,7 @@ def _collect(original, element, profiled):
             joined = [first + second for first in parts for second in parts if first != second]
             words = [value.lower(), *parts, *joined]
             original.words.update(word for word in words if len(word) >= 3)
-        elif element.keyword in STRONG and len(value) >= 3:
+        elif element.keyword in WORDS["identifying"] and len(value) >= 3:
             original.words.add(value.lower())
         if (element.tag.group, element.tag.element) in profiled:
             original.by_tag.setdefault(element.tag, set()).add(value)
