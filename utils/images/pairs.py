@@ -24,13 +24,8 @@ from utils.workspace import workspace
 
 IMAGE_FOLDERS = ("images", "CXR_png", "2d_images")
 # for each layout the folders that hold a mask of every picture: one, or left and right lung
-MASK_FOLDERS = (
-    ("masks",),
-    ("mask",),
-    ("2d_masks",),
-    ("leftMask", "rightMask"),
-    ("ManualMask/leftMask", "ManualMask/rightMask"),
-)
+SIDES = ("leftMask", "rightMask")
+MASK_FOLDERS = ("masks",), ("mask",), ("2d_masks",), SIDES, tuple(f"ManualMask/{s}" for s in SIDES)
 NO_PICTURES = (".txt", ".md", ".csv", ".json", ".xml", ".db", ".ini")  # lie about, and may
 # picture -> patient, where a collection tells it in its table and not by the names
 RANDOM_NAMES = dict(
@@ -90,7 +85,8 @@ def find_pairs(dataset):
     files that systems and people leave behind (hidden ones, texts, tables).
     """
     folder, problems = image_folder(dataset), []
-    images = _by_name(folder / _present(folder, IMAGE_FOLDERS), problems)
+    beside = next(name for name in IMAGE_FOLDERS if (folder / name).is_dir())
+    images = _by_name(folder / beside, problems)
     layout = next(
         (names for names in MASK_FOLDERS if all((folder / name).is_dir() for name in names)), None
     )
@@ -139,18 +135,14 @@ def integrity_table(pictures: Iterable[Picture]) -> pd.DataFrame:
     """What was found in each pair: size, type and range of the image, share of each class."""
     rows = []
     for picture in pictures:
-        row = {"name": picture.name, "patient": patient_of(picture.name)}
-        row |= {"rows": picture.image.shape[0], "cols": picture.image.shape[1]}
-        row |= {"type": str(picture.image.dtype)}
-        row |= {"least": picture.image.min(), "greatest": picture.image.max()}
+        name, image = picture.name, picture.image
+        row = {"name": name, "patient": patient_of(name)}
+        row |= {"rows": image.shape[0], "cols": image.shape[1], "type": str(image.dtype)}
+        row |= {"least": image.min(), "greatest": image.max()}
         shares = np.bincount(picture.truth.ravel()) / picture.truth.size
         row |= {f"class {number} / %": 100 * share for number, share in enumerate(shares)}
         rows.append(row)
     return pd.DataFrame(rows).fillna(0)
-
-
-def _present(folder, names):
-    return next(name for name in names if (folder / name).is_dir())
 
 
 def _by_name(folder, problems, images=None):

@@ -24,12 +24,12 @@ def image_run_folder(dataset: Path | str, name: str) -> Path:
 
 
 def image_datasets(
-    pictures: Iterable[Picture], split: Split, size: int, window: tuple[float, float] | None = None
+    pictures: Iterable[Picture], split: Split, size: int
 ) -> tuple[ImageDataset, ...]:
     """The three parts of a split as ImageDatasets: (train, validation, test)."""
     by_name = {picture.name: picture for picture in pictures}
     return tuple(
-        ImageDataset([by_name[name] for name in part], size, window)
+        ImageDataset([by_name[name] for name in part], size)
         for part in (split.train, split.validation, split.test)
     )
 
