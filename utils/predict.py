@@ -16,9 +16,10 @@ from matplotlib import pyplot as plt
 from torch import nn
 from tqdm.auto import tqdm
 
+from utils import workspace
 from utils.anatomy import body_midline, reasons_to_doubt, split_lungs, stages, volumes_in_litres
 from utils.dicom import CONTAINERS, read_header, read_series, unpacked
-from utils.errors import InputError, command, printable
+from utils.errors import InputError, command, printable, refused
 from utils.inference import segment, steadiness
 from utils.masks import WRITERS, save_mask
 from utils.plots import prediction_summary, use_style
@@ -26,16 +27,8 @@ from utils.runtime import best_device
 from utils.settings import Settings, settings_from_json
 from utils.training import load_weights
 from utils.unet import build_unet
-from utils.workspace import (
-    REPOSITORY,
-    cases_in,
-    chosen_series,
-    holds_files,
-    write_table,
-    written_whole,
-)
 
-WEIGHTS = REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
+WEIGHTS = workspace.REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
 LEAST_STEADY = 0.98  # it reaches 0.991 on its training patients, 0.91 where they fall to 0.87
 COLUMNS = ["case", "slices", "both", "right", "left", "doubts", "notes", "fault"]
 LOG = "predict.log"
@@ -68,9 +61,9 @@ def case_folders(folder: Path | str) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"There is no folder {folder}. Give a series, or a folder of cases.")
     folder = folder / "Images" if (folder / "Images").is_dir() else folder
-    if not holds_files(folder):
+    if not workspace.holds_files(folder):
         raise InputError(f"{folder} holds no file, expected a CT series. Check the path.")
-    subfolders = sorted([*cases_in(folder), *filter(_is_container, folder.iterdir())])
+    subfolders = sorted([*workspace.cases_in(folder), *filter(_is_container, folder.iterdir())])
     if not subfolders or any(_is_dicom(entry) for entry in folder.iterdir() if entry.is_file()):
         return [folder]
     return subfolders
@@ -119,26 +112,31 @@ def predict_series(
     if steady < LEAST_STEADY:
         sentences.append(f"Mirrored and moved slices are answered unlike (DSC {steady:.3f}).")
     case = volume.identity["case"]
-    row = {"case": case, "slices": len(mask), **litres, "doubts": " ".join(sentences)}
-    row["notes"] = " ".join(volume.notes)
+    row = {"case": case, "slices": len(mask), **litres}
+    row |= {"doubts": " ".join(sentences), "notes": " ".join(volume.notes)}
     out.mkdir(parents=True, exist_ok=True)
     save_mask(out / f"{case}_seg.npz", mask)
     if on_row:
         on_row(row)
-    figure = prediction_summary(volume, labels, litres, sentences)
-    with written_whole(out / f"{case}.png") as temporary:
-        figure.savefig(temporary)
-    plt.close(figure)
-    for kind in formats if volume.files else ["nifti"]:
+    with workspace.written_whole(out / f"{case}.png") as temporary:
+        prediction_summary(volume, labels, litres, sentences).savefig(temporary)
+    plt.close()
+    notes = _write_masks(labels, volume, out / case, formats if volume.files else ["nifti"])
+    row["notes"] = " ".join([row["notes"], *notes]).strip()
+    return row
+
+
+def _write_masks(labels, volume, stem, formats):
+    """Write both lungs in each format; yields a sentence for each that there is no file of."""
+    for kind in formats:
         ending, write = WRITERS[kind]
-        file = out / f"{case}{ending}"
+        file = stem.with_name(stem.name + ending)
         file.unlink(missing_ok=True)  # an older one would pass for this mask's
         try:
             write(labels, volume, file, ("right", "left"), "U-Net, utils.predict")
         except InputError as error:
             why = str(error).removesuffix("; nothing was written.")
-            row["notes"] = f"{row['notes']} There is no {kind} file: {why}.".strip()
-    return row
+            yield f"There is no {kind} file: {why}."
 
 
 def predict_folder(
@@ -156,7 +154,7 @@ def predict_folder(
     `out` is no place to write to. series : see `read_series`; by default what `series.txt` says.
     """
     folder, out = Path(folder), Path(out)
-    cases, chosen = case_folders(folder), chosen_series(folder)
+    cases, chosen = case_folders(folder), workspace.chosen_series(folder)
     _check_out(out, folder)
     model, settings = load_model(model_folder)
     use_style()
@@ -183,13 +181,9 @@ def _check_out(out, folder):
         raise InputError(
             f"--out {out} lies in the input {folder}, which is never written to. Choose another."
         )
-    try:
+    with refused(f"--out {out} is no folder that can be written to", "Choose another.", OSError):
         _write_rows([], out)
         (out / LOG).unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"--out {out} is no folder that can be written to ({error.strerror}). Choose another."
-        ) from None
 
 
 def _write_rows(rows, out):
@@ -197,7 +191,7 @@ def _write_rows(rows, out):
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"slices": "Int64"})
     texts = ["doubts", "notes", "fault"]
     table[texts] = table[texts].astype(object).fillna("")
-    write_table(out / "volumes.csv", table, float_format="%.4f")
+    workspace.write_table(out / "volumes.csv", table, float_format="%.4f")
     return table
 
 

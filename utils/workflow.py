@@ -10,7 +10,6 @@ import papermill
 from utils import workspace
 from utils.errors import InputError, command
 from utils.settings import fields, preset
-from utils.workspace import REPOSITORY, dataset_folder, derived_folder, figures_folder, shown
 
 # Notebook -> the parameters that its cell tagged `parameters` has
 NOTEBOOKS = {
@@ -40,9 +39,9 @@ def run_notebooks(
     The executed copies go to `data/<its name>/derived/notebooks/`. What a notebook prints
     appears as it comes. Raises InputError with the notebook's own sentence when one stops.
     """
-    folder = dataset_folder(dataset)
+    folder = workspace.dataset_folder(dataset)
     preset(preset_name, **fields(changes))  # a wrong name is told now, not after two notebooks
-    executed = derived_folder(dataset) / "notebooks"
+    executed = workspace.derived_folder(dataset) / "notebooks"
     executed.mkdir(exist_ok=True)
     by_name = folder == workspace.workspace() / "data" / dataset
     values = {"DATASET": dataset if by_name else str(folder), "PRESET": preset_name}
@@ -53,11 +52,11 @@ def run_notebooks(
         print(f"\n{name}", flush=True)
         try:
             papermill.execute_notebook(
-                REPOSITORY / "notebooks" / f"{name}.ipynb",
+                workspace.REPOSITORY / "notebooks" / f"{name}.ipynb",
                 executed / f"{name}.ipynb",
                 {parameter: values[parameter] for parameter in parameters},
                 kernel_name="python3",
-                cwd=REPOSITORY / "notebooks",
+                cwd=workspace.REPOSITORY / "notebooks",
                 stdout_file=sys.stdout,
                 extra_arguments=QUIET,
             )
@@ -81,11 +80,11 @@ def main() -> None:
     notebooks = STUDIES if arguments.studies else NOTEBOOKS
     changes = f"{arguments.set} split={arguments.split}" if arguments.split else arguments.set
     executed = run_notebooks(arguments.dataset, arguments.preset, notebooks, changes.strip())
-    figures = figures_folder(arguments.dataset)
-    print(f"\nFigures and numbers: {shown(figures)}/")
+    figures = workspace.figures_folder(arguments.dataset)
+    print(f"\nFigures and numbers: {workspace.shown(figures)}/")
     for file in sorted(figures.glob("*.pdf")):
         print(f"  {file.name}")
-    print(f"Executed notebooks:  {shown(executed)}/")
+    print(f"Executed notebooks:  {workspace.shown(executed)}/")
 
 
 if __name__ == "__main__":

@@ -185,7 +185,7 @@ def repository(tmp_path, monkeypatch):
         notebook.metadata["language_info"] = {"name": "python"}
         nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
     monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr(workflow, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(workflow.workspace, "REPOSITORY", tmp_path)
     return tmp_path
 
 
