@@ -133,8 +133,11 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{os.urandom(4).hex()}{path.suffix}")
+    temporary.touch()  # with the mode of any new file, which not all libraries give to theirs
+    mode = temporary.stat().st_mode
     try:
         yield temporary
+        temporary.chmod(mode)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
