@@ -1,9 +1,11 @@
 """The one error that a user is meant to read, and who says what it is about."""
 
 import functools
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 Kinds = type[Exception] | tuple[type[Exception], ...]
 
@@ -60,6 +62,16 @@ def refused(found: str, advice: str, kinds: Kinds = Exception) -> Iterator[None]
         said = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
         reason = said.splitlines()[-1].strip()[:120]
         raise InputError(f"{found} ({reason}). {advice}") from error
+
+
+def refusals(beside: str) -> Callable[..., InputError]:
+    """A function (name, *values) -> InputError, of the sentences in messages.json beside a file."""
+    sentences = json.loads(Path(beside).with_name("messages.json").read_text(encoding="utf-8"))
+
+    def refusal(name, *values):
+        return InputError(sentences[name].format(*values))
+
+    return refusal
 
 
 def command(main: Callable[..., int | None]) -> Callable[..., int]:

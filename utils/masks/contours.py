@@ -5,6 +5,7 @@ from pydicom.dataelem import RawDataElement
 
 from utils.dicom import integer
 from utils.errors import InputError
+from utils.masks.names import refusal
 
 MOST_POINTS = 100_000  # of one contour; drawn lungs have some hundreds
 LONGEST_NUMBER = 17  # bytes of a decimal string (16, PS3.5 6.2) and its separator
@@ -23,21 +24,15 @@ def read_contour(entry, where):
     """
     values = _numbers(entry, where)
     if len(values) % 3:
-        raise InputError(
-            f"{where} has {len(values)} numbers, not three a point. Fetch the file again"
-        )
+        raise refusal("not three a point", where, len(values))
     points = values.reshape(-1, 3)
     promised = integer(entry, "NumberOfContourPoints", default=len(points))
     if promised != len(points):
-        raise InputError(
-            f"{where} promises {promised} points but holds {len(points)}. Fetch the file again"
-        )
+        raise refusal("promised points", where, promised, len(points))
     if len(points) > MOST_POINTS:
         raise InputError(f"{where} has {len(points)} points, expected at most {MOST_POINTS}")
     if not np.isfinite(points).all() or np.abs(points).max(initial=0) > FARTHEST:
-        raise InputError(
-            f"{where} has points that are no place in a scanner (mm). Export the file again"
-        )
+        raise refusal("no place", where)
     return points
 
 
@@ -60,10 +55,7 @@ def _numbers(entry, where):
     except KeyError:
         raise InputError(f"{where} has no ContourData. Fetch the file again") from None
     except Exception:  # whatever pydicom or NumPy says of text among the numbers
-        raise InputError(
-            f"{where}: ContourData holds something other than decimal numbers (a decimal comma, "
-            "text, nothing at all). Export the file again"
-        ) from None
+        raise refusal("no numbers", where) from None
 
 
 def contour_planes(polygons, volume, name):
@@ -80,11 +72,7 @@ def contour_planes(polygons, volume, name):
         k, away = _nearest_slice(name, points, index[:, 0], shape[0])
         depth = index[:, 0].mean()
         if abs(depths.setdefault(k, depth) - depth) > SAME_PLANE:
-            raise InputError(
-                f"“{name}” has contours on two planes within one slice of the series (z "
-                f"{points[0, 2]:.4g} mm): it was drawn on a finer grid. Fetch the RTSTRUCT "
-                "drawn on this series"
-            )
+            raise refusal("two planes in a slice", name, points[0, 2])
         polygon = _as_meant(index[:, 1:], points, volume.spacing)
         outside += _reaches_beyond(name, points, polygon, shape[1:])
         off = max(off, away)
@@ -112,15 +100,8 @@ def _nearest_slice(name, points, depth, slices):
         return k, away
     place = _place(points.mean(axis=0))
     if np.ptp(depth) > 0.5:
-        raise InputError(
-            f"“{name}” has a contour that is not parallel to the slices (near {place}). "
-            "Fetch the RTSTRUCT drawn on this series"
-        )
-    raise InputError(
-        f"“{name}” has a contour {away:.3g} slice spacings off the nearest slice (near {place}), "
-        "expected at most 0.5: slices are missing, or it was drawn on another series. Fetch both "
-        "again"
-    )
+        raise refusal("not parallel", name, place)
+    raise refusal("off every slice", name, away, place)
 
 
 def _reaches_beyond(name, points, polygon, shape):
@@ -128,10 +109,7 @@ def _reaches_beyond(name, points, polygon, shape):
     low, high = polygon.min(axis=0), polygon.max(axis=0)
     ends = np.array(shape) - 0.5
     if (high < -0.5).any() or (low > ends).any():
-        raise InputError(
-            f"“{name}” has a contour that lies wholly outside the image (near "
-            f"{_place(points.mean(axis=0))}). Fetch the RTSTRUCT of this series"
-        )
+        raise refusal("outside the image", name, _place(points.mean(axis=0)))
     return bool((low < -0.5).any() or (high > ends).any())
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from utils.dicom import text
-from utils.errors import InputError
+from utils.errors import InputError, refusals
 
 # Names, words and codes of lungs, and what every object written has in common
 TABLES = json.loads(Path(__file__).with_name("tables.json").read_text())
 # Names of which the words say nothing, as `plain_name` gives them -> region: "left", "both" …
 ALIASES: dict[str, str] = {}
 LOBES = TABLES["lobes"]
+refusal = refusals(__file__)  # an InputError, of the room's messages.json
 # What a word says, apart or glued to others: as in TG-263, by TotalSegmentator, in clinics
 WORDS = {word: set(s.split()) for s, words in TABLES["words"].items() for word in words.split()}
 WORD = "|".join(sorted(WORDS, key=len, reverse=True))
@@ -77,11 +78,7 @@ def united(masks, names):
     """
     if "both" not in masks and len(masks) == 1:
         drawn, other = ("left", "right") if "left" in masks else ("right", "left")
-        raise InputError(
-            f"only the {drawn} lung is there, expected the {other} one too. The structures are: "
-            f"{', '.join(names)}. Add the missing one's name to ALIASES in utils/masks/names.py, "
-            "or read the lungs apart"
-        )
+        raise refusal("one lung missing", drawn, other, ", ".join(names))
     return np.bitwise_or.reduce(list(masks.values()))
 
 
@@ -96,18 +93,12 @@ def check_series(volume, series, frames):
     pairs = (("series", series, own_series), ("frame of reference", frames, own_frame))
     for what, stated, own in pairs:
         if stated and own and own not in stated:
-            raise InputError(
-                f"drawn on {what} {', '.join(sorted(stated)[:3])}, but this is {own}. "
-                "Fetch the file that belongs to this series"
-            )
+            raise refusal("another series", what, ", ".join(sorted(stated)[:3]), own)
     if series and own_series:
         return []
     if frames and own_frame:
         return ["It names no series: that it belongs here rests on its frame of reference alone."]
-    raise InputError(
-        "it names neither the series nor the frame of reference that it was drawn on, so that "
-        "it cannot be told whose it is. Export it again with its references"
-    )
+    raise refusal("nothing referred to")
 
 
 def uids(datasets, keyword="SeriesInstanceUID"):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from utils.errors import InputError, about
+from utils.masks.names import refusal
 from utils.workspace import written_whole
 
 # Bytes once unpacked: 800 slices of 1024², 3200 of 512². A file that promises more is damaged or
@@ -35,9 +36,7 @@ def load_mask(file: Path | str) -> np.ndarray:
             raise
         except Exception as error:  # zipfile and NumPy may raise nearly anything on hostile bytes
             reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-            raise InputError(
-                f"this is not a readable npz file ({reason}); write the mask again"
-            ) from None
+            raise refusal("no npz", reason) from None
 
 
 def save_mask(file: Path | str, mask: np.ndarray, **others: Any) -> None:
@@ -49,10 +48,7 @@ def save_mask(file: Path | str, mask: np.ndarray, **others: Any) -> None:
 def _read_masks(archive):
     """The array `masks` of an open npz, after a look at what its header promises."""
     if "masks.npy" not in archive.namelist():
-        raise InputError(
-            "there is no array `masks` in it; save the mask with "
-            "np.savez_compressed(file, masks=mask)"
-        )
+        raise refusal("no masks")
     entry = archive.getinfo("masks.npy")
     if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise InputError("encrypted, or not compressed as NumPy does; write the mask again")
@@ -88,10 +84,7 @@ def _read_binary(member, shape, dtype):
         if high not in (1, 255) or (values != part * high).any():
             found = np.unique(np.append(values, [0, high] if high in (1, 255) else 0))
             listed = ", ".join(f"{v:g}" for v in found[:6]) + (" …" if len(found) > 6 else "")
-            raise InputError(
-                f"`masks` holds the values {listed}; expected a binary mask, 0 and 1 or 0 and "
-                "255. Threshold a soft mask, or pick one label of a label map, before it is used"
-            )
+            raise refusal("not binary", listed)
     if member.read(1):  # the end, where zipfile holds the checksum against what was read
         raise InputError("`masks` goes on after its last voxel; write the mask again")
     return mask

@@ -12,7 +12,7 @@ from utils.dicom import Volume, integer, items, library_silenced, read_header, t
 from utils.errors import InputError, about
 from utils.masks.contours import contour_planes, read_contour
 from utils.masks.filling import fill_planes
-from utils.masks.names import ALIASES, check_series, joined, region_named, uids, united
+from utils.masks.names import ALIASES, check_series, joined, refusal, region_named, uids, united
 
 LARGEST_FILE = 256 * 1024**2  # bytes; the structure set of a whole body is a few MB
 MOST_CONTOURS = 10_000  # of one structure; a lung has one to ten a slice
@@ -77,10 +77,7 @@ def _masks(dataset, volume, aliases):
         found = [entry for roi, entry in listed if roi == number]
         contours = [contour for entry in found for contour in items(entry, "ContourSequence")]
         if len(contours) > MOST_CONTOURS:
-            raise InputError(
-                f"“{name}” has {len(contours):,} contours, expected at most {MOST_CONTOURS:,}. "
-                "Export it again"
-            )
+            raise refusal("too many contours", name, len(contours), MOST_CONTOURS)
         if len(found) > 1:
             notes.append(f"The contours of “{name}” stand in {len(found)} items: joined.")
         polygons, kinds, doubts = _polygons(contours, name)
@@ -94,10 +91,7 @@ def _masks(dataset, volume, aliases):
         notes += doubts + fill_planes(planes, stored, name, "CLOSEDPLANAR_XOR" in kinds)
         sources.setdefault(region, []).append(name)
     if not masks:
-        raise InputError(
-            f"{', '.join(empty)} is listed but has no closed contour: not drawn, or the file is "
-            "damaged. Fetch it again, or draw the structure"
-        )
+        raise refusal("not drawn", ", ".join(empty))
     if empty:
         notes.append(f"{', '.join(empty)} left out: listed, but without a closed contour.")
     notes += [
@@ -138,20 +132,13 @@ def _chosen(dataset, volume, aliases):
             continue
         frame = text(roi, "ReferencedFrameOfReferenceUID")
         if frame and own and frame != own:
-            raise InputError(
-                f"“{name}” lies in frame of reference {frame}, the series in {own}: they cannot "
-                "be laid over each other. Fetch the RTSTRUCT of this series"
-            )
+            raise refusal("another frame", name, frame, own)
         number = integer(roi, "ROINumber")
         if number is None or number in chosen:
             raise InputError(f"“{name}” has no ROI number of its own. Fetch the file again")
         chosen[number] = (name, region)
     if not chosen:
-        raise InputError(
-            f"no lung among its {len(names)} structures: {', '.join(names) or 'none at all'}. "
-            "Expected a name such as Lung_L, Lung R, Lungs or Lung_LUL; add others to ALIASES in "
-            "utils/masks/names.py"
-        )
+        raise refusal("no lung in RTSTRUCT", len(names), ", ".join(names) or "none at all")
     return chosen
 
 

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from utils import dicom
 from utils.dicom import Volume, integer, items, library_silenced, numbers, read_header, text
 from utils.errors import InputError, about
-from utils.masks.names import LOBES, TABLES, check_series, joined, region_named, uids, united
+from utils.masks.names import TABLES, check_series, joined, refusal, region_named, uids, united
 
 LUNG = TABLES["SNOMED CT lungs"]
 REGIONS = {code: region for region, code in LUNG.items()} | TABLES["SNOMED CT lobes"]
@@ -65,10 +65,7 @@ def _masks(source, volume):
     regions = {number: _region(segment) for number, segment in segments.items()}
     if not any(regions.values()):
         listed = ", ".join(text(s, "SegmentLabel") or "no label" for s in segments.values())
-        raise InputError(
-            f"no lung among its segments: {listed or 'none at all'}. Check the file, or give its "
-            f"lungs the SNOMED CT codes of lungs ({', '.join(LUNG.values())})"
-        )
+        raise refusal("no lung in SEG", listed or "none at all", ", ".join(LUNG.values()))
     pixels = _pixels(source, kind, volume.stored_shape, len(segments))
     regions.setdefault(integer(dataset, "PixelPaddingValue", 0), None)  # what is no segment
     masks = {region: np.zeros(volume.hu.shape, np.uint8) for region in regions.values() if region}
@@ -76,10 +73,7 @@ def _masks(source, volume):
     shared = items(dataset, "SharedFunctionalGroupsSequence")
     groups = items(dataset, "PerFrameFunctionalGroupsSequence")
     if len(groups) != len(pixels):
-        raise InputError(
-            f"{len(pixels)} frames but {len(groups)} functional groups: damaged. "
-            "Fetch the file again"
-        )
+        raise refusal("functional groups", len(pixels), len(groups))
     filled = set()
     for count, (group, frame) in enumerate(zip(groups, pixels, strict=True), 1):
         k = _slice_of([group, *shared], volume, f"frame {count}")
@@ -90,10 +84,7 @@ def _masks(source, volume):
             parts = {integer(entry or Dataset(), "ReferencedSegmentNumber"): frame}
         places = {(number, k) for number in parts}
         if not parts.keys() <= regions.keys() or filled & places:
-            raise InputError(
-                f"frame {count} is of no segment, or a second one at its place. "
-                "Fetch the file again"
-            )
+            raise refusal("segment of a frame", count)
         filled |= places
         for number, part in parts.items():
             if regions[number]:
@@ -118,7 +109,7 @@ def _region(segment):
     sides = {SIDES.get(text(modifier, "CodeValue")) for modifier in modifiers} - {None}
     side, region = sides.pop() if len(sides) == 1 else "", REGIONS[code]
     if region == "both":
-        return side or (named if named in LOBES else region)
+        return side or (named if named in TABLES["lobes"] else region)
     if region.startswith(("upper", "lower")):
         region = f"{side} {region}" if side else named if named.endswith(region) else None
     return named if region == "" else region
@@ -129,23 +120,16 @@ def _pixels(source, kind, shape, segments):
     dataset, bits = source.dataset, integer(source.dataset, "BitsAllocated")
     found = tuple(integer(dataset, key, 0) for key in ("NumberOfFrames", "Rows", "Columns"))
     if found[1:] != shape[1:] or not 1 <= found[0] <= shape[0] * segments:
-        raise InputError(
-            f"{found[0]} frames of {found[1]} x {found[2]} voxels, expected at most {shape[0]} a "
-            f"segment of {shape[1]} x {shape[2]}, as the series has. Resample it to the series"
-        )
+        raise refusal("size of SEG", found[0], found[1], found[2], shape[0], shape[1], shape[2])
     if bits not in BITS.get(kind, ()):
-        raise InputError(
-            f"a segmentation of type {kind[:16] or 'none'} with {bits} bits a voxel, expected one "
-            f"of {', '.join(BITS)}. Export it again"  # a code string has 16 characters (PS3.5 6.2)
-        )
+        # a code string has 16 characters (PS3.5 6.2)
+        raise refusal("kind of SEG", kind[:16] or "none", bits, ", ".join(BITS))
     pixels = dicom.stored_frames(source, found, bits)
     if kind == "LABELMAP":
         return pixels
     high = integer(dataset, "MaximumFractionalValue", 0) if kind == "FRACTIONAL" else 1
     if ((pixels != 0) & (pixels != high)).any():
-        raise InputError(
-            f"a {kind} segmentation with values other than 0 and {high}. Threshold it first"
-        )
+        raise refusal("soft", kind, high)
     return pixels != 0
 
 
@@ -175,8 +159,5 @@ def _slice_of(groups, volume, where):
     k = int(np.clip(np.rint(corners[0, 0]), 0, slices))
     expected = np.array([[k, 0, 0], [k, 0, cols], [k, rows, 0]])
     if (np.abs(corners - expected) > ON_GRID).any():
-        raise InputError(
-            f"{where} does not lie on a slice of the series, voxel on voxel. Resample it to the "
-            "series, or fetch the one that was made on it"
-        )
+        raise refusal("off the grid", where)
     return k

@@ -20,7 +20,7 @@ from pydicom.valuerep import DA, TM
 
 from utils.dicom import Volume, frames_of, library_silenced, read_header, text
 from utils.errors import InputError, about
-from utils.masks.names import TABLES
+from utils.masks.names import TABLES, refusal
 from utils.masks.seg_reader import LUNG, seg_masks
 from utils.workspace import written_whole
 
@@ -71,10 +71,7 @@ def write_object(kind, made, read, mask, volume, file, regions):
             except (OSError, MemoryError):
                 raise
             except Exception as error:  # highdicom and pydicom may raise nearly anything
-                raise InputError(
-                    f"the series' headers do not suffice for {kind} ({error}). Export the series "
-                    "again"
-                ) from None
+                raise refusal("headers", kind, error) from None
             written = read(temporary, volume)
             for number, region in enumerate(regions, 1):
                 if not np.array_equal(written.get(region, 0 * labels), labels == number):
@@ -84,26 +81,17 @@ def write_object(kind, made, read, mask, volume, file, regions):
 def checked_labels(mask, volume, regions):
     """The mask as uint8 labels, if shape and values are those of `regions` on `volume`."""
     if mask.shape != volume.hu.shape:
-        raise InputError(
-            f"the mask has shape {mask.shape} but the series {volume.hu.shape} (slices, rows, "
-            "columns). Give the mask of this volume"
-        )
+        raise refusal("shape of labels", mask.shape, volume.hu.shape)
     labels = mask.astype(np.uint8) if mask.dtype.kind in "buif" else None
     if labels is None or (labels != mask).any() or labels.max() > len(regions):
-        raise InputError(
-            f"the mask holds values other than 0 to {len(regions)} ({', '.join(regions)}). "
-            "Threshold a soft mask, and name the region of each label, before it is written"
-        )
+        raise refusal("values of labels", len(regions), ", ".join(regions))
     return labels
 
 
 def source_datasets(volume):
     """Headers of the source files, and the slice of the stored grid that each frame is."""
     if not volume.files:
-        raise InputError(
-            "the volume does not come from files, so that there is no series for the SEG to "
-            "refer to. Load it with read_series"
-        )
+        raise refusal("no source files")
     headers = []
     for path in dict.fromkeys(map(Path, volume.files)):
         header = read_header(path, path.name) if path.is_file() else None

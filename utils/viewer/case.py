@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.errors import InputError
+from utils.errors import InputError, refusals
 
 LOOKS = json.loads(Path(__file__).with_name("looks.json").read_text())
 # What each plane's picture shows at its edges, patient's right on the left as radiologists read.
 # `axis` is the volume's axis that the slices of the plane run along, `xyz` the same in LPS.
 PLANES = LOOKS["planes"]
+refusal = refusals(__file__)  # an InputError, of the room's messages.json
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +65,7 @@ def checked_case(volume, mask=None, prediction=None, spacing=None):
     spacing = (1, 1, 1) if spacing is None else spacing
     spacing = tuple(float(s) for s in getattr(volume, "spacing", spacing))
     if len(spacing) != 3 or not all(s > 0 for s in spacing):
-        raise InputError(
-            f"The spacing is {spacing}; expected (slice, row, col) in mm, all above 0."
-        )
+        raise refusal("spacing", spacing)
     affine = getattr(volume, "affine", None)
     if affine is None:  # index axes slice, row, col run along z, y, x
         affine = np.zeros((4, 4))
@@ -84,27 +83,16 @@ def checked_case(volume, mask=None, prediction=None, spacing=None):
 def _checked_hu(array):
     array = np.asarray(array)
     if array.ndim != 3 or array.size == 0:
-        raise InputError(
-            f"The volume has the shape {array.shape}; expected [slices, rows, cols], none of "
-            "them 0. Pass a whole volume; a single slice goes in as slice[None]."
-        )
+        raise refusal("shape of HU", array.shape)
     if array.dtype.kind not in "iuf":
-        raise InputError(
-            f"The volume's values are of type {array.dtype}; expected Hounsfield units as int16."
-        )
+        raise refusal("type of HU", array.dtype)
     if array.dtype == np.int16:
         return array
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         where = np.argwhere(~np.isfinite(array))[0].tolist()
-        raise InputError(
-            f"The volume holds NaN or infinity, first at [slice, row, col] = {where}; expected "
-            "Hounsfield units. Replace such voxels, for example by -1000 (air)."
-        )
+        raise refusal("not finite", where)
     if array.min() < -32768 or array.max() > 32767:
-        raise InputError(
-            f"The volume runs from {array.min()} to {array.max()}, beyond int16; expected "
-            "Hounsfield units, which lie between about -1024 and 3071."
-        )
+        raise refusal("beyond int16", array.min(), array.max())
     return np.rint(array).astype(np.int16) if array.dtype.kind == "f" else array.astype(np.int16)
 
 
@@ -113,10 +101,7 @@ def _checked_mask(what, mask, shape):
         return None
     mask = np.asarray(mask)
     if mask.shape != shape:
-        raise InputError(
-            f"The {what} has the shape {mask.shape}, the volume {shape}; expected the same "
-            "[slices, rows, cols]. Is it the mask of another case, or resized for the network?"
-        )
+        raise refusal("shape of a mask", what, mask.shape, shape)
     if mask.dtype == bool:
         return mask.view(np.uint8)
     if mask.dtype.kind not in "iuf":
@@ -124,8 +109,5 @@ def _checked_mask(what, mask, shape):
     low, high = mask.min(), mask.max()
     binary = low >= 0 and high <= 1  # false for NaN
     if not binary or (mask.dtype.kind == "f" and not np.isin(mask, (0, 1)).all()):
-        raise InputError(
-            f"The {what} holds values other than 0 and 1 (from {low} to {high}); expected a "
-            f"binary mask. Threshold it first, for example {what} > 0.5."
-        )
+        raise refusal("values of a mask", what, low, high)
     return mask.astype(np.uint8, copy=False)

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from utils.dicom import Volume
 from utils.errors import InputError
-from utils.viewer.case import LOOKS, PLANES, Case, checked_case
+from utils.viewer.case import LOOKS, PLANES, Case, checked_case, refusal
 from utils.viewer.scores import slice_areas
 
 # Windows as (centre, width) in HU. Of an overlay, `layers` are drawn one over the other; `bits`
@@ -55,13 +55,15 @@ class View:
         return {name: getattr(self, name) for name in STATE}
 
 
+Scan = Volume | np.ndarray  # HU [slices, rows, cols]
+Mask = np.ndarray | None  # 0/1, of the same shape
 STATE = tuple(field.name for field in fields(View) if field.name != "case")
 
 
 def checked_view(
-    volume: Volume | np.ndarray,
-    mask: np.ndarray | None = None,
-    prediction: np.ndarray | None = None,
+    volume: Scan,
+    mask: Mask = None,
+    prediction: Mask = None,
     *,
     plane: str = "axial",
     index: int | None = None,
@@ -99,9 +101,7 @@ def _check_choice(what, value, choices):
 def _checked_window(window):
     """(centre, width) in HU of a window's name, or of such a pair."""
     if isinstance(window, str) and window not in WINDOWS:
-        raise InputError(
-            f"There is no window {window!r}; choose one of {list(WINDOWS)} or (centre, width)."
-        )
+        raise refusal("no such window", window, list(WINDOWS))
     centre, width = WINDOWS[window] if isinstance(window, str) else window
     if not width >= 2:
         raise InputError(f"The window is {width} HU wide; expected at least 2.")
@@ -122,12 +122,7 @@ def _first_slices(case, plane, index):
     return first if index is None else first | {plane: int(index)}
 
 
-def still(
-    volume: Volume | np.ndarray,
-    mask: np.ndarray | None = None,
-    prediction: np.ndarray | None = None,
-    **look: Any,
-) -> np.ndarray:
+def still(volume: Scan, mask: Mask = None, prediction: Mask = None, **look: Any) -> np.ndarray:
     """Compose the viewer's picture of one slice: uint8 RGB, one pixel a voxel.
 
     Arguments as in `viewer.slice_viewer`. Axial pictures are [rows, cols], coronal

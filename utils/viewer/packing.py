@@ -17,8 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from utils.errors import InputError
-from utils.viewer.case import PLANES
+from utils.viewer.case import PLANES, refusal
 from utils.viewer.drawing import OVERLAYS, WINDOWS
 from utils.viewer.scores import DISAGREE, scores
 
@@ -72,10 +71,7 @@ def plan(case, budget):
             size = sum(len(data) for first in firsts for data in pack(small, first, step))
             if 1.03 * size / share <= budget:
                 return small, reduction, step
-    raise InputError(
-        f"A volume of {' × '.join(map(str, case.hu.shape))} voxels cannot be packed into "
-        f"{budget / 1e6:.1f} MB; pass fewer slices, for example every second one."
-    )
+    raise refusal("too large to pack", " × ".join(map(str, case.hu.shape)), budget / 1e6)
 
 
 def reduced(case, factor):
@@ -84,19 +80,15 @@ def reduced(case, factor):
         return case
     rows, cols = (size // factor * factor for size in case.hu.shape[1:])
     corners = [case.hu[:, i:rows:factor, j:cols:factor] for i, j in np.ndindex(factor, factor)]
-    total = np.zeros(corners[0].shape, np.int32)
-    for corner in corners:
-        total += corner
+    total = sum(corner.astype(np.int32) for corner in corners)
+    given = {"truth": case.truth, "prediction": case.prediction}
     affine = case.affine.copy()
     affine[:3, 3] += affine[:3, 1:3].sum(axis=1) * (factor - 1) / 2
     affine[:3, 1:3] *= factor
     return replace(
         case,
         hu=(total // factor**2).astype(np.int16),
-        truth=None if case.truth is None else case.truth[:, :rows:factor, :cols:factor],
-        prediction=None
-        if case.prediction is None
-        else case.prediction[:, :rows:factor, :cols:factor],
+        **{k: None if m is None else m[:, :rows:factor, :cols:factor] for k, m in given.items()},
         spacing=tuple(np.multiply(case.spacing, (1, factor, factor)).tolist()),
         affine=affine,
     )

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from utils.dicom import Volume
 from utils.errors import InputError
 from utils.viewer import packing
-from utils.viewer.case import PLANES
-from utils.viewer.drawing import checked_view, labelled
+from utils.viewer.case import PLANES, refusal
+from utils.viewer.drawing import Mask, Scan, checked_view, labelled
 from utils.workspace import written_whole
 
 SCRIPT = Path(__file__).with_name("viewer.js")  # what draws the viewer in a browser …
@@ -25,11 +24,7 @@ ANIMATION_BYTES = 3_000_000
 
 
 def export_html(
-    path: Path | str,
-    volume: Volume | np.ndarray,
-    mask: np.ndarray | None = None,
-    prediction: np.ndarray | None = None,
-    **look: Any,
+    path: Path | str, volume: Scan, mask: Mask = None, prediction: Mask = None, **look: Any
 ) -> Path:
     """Write the viewer as one HTML file that needs no kernel and no network; return its path.
 
@@ -66,9 +61,9 @@ def _page_data(view):
 
 def animation(
     path: Path | str,
-    volume: Volume | np.ndarray,
-    mask: np.ndarray | None = None,
-    prediction: np.ndarray | None = None,
+    volume: Scan,
+    mask: Mask = None,
+    prediction: Mask = None,
     *,
     frames: int = 40,
     **look: Any,
@@ -90,6 +85,4 @@ def animation(
             first.save(temporary, save_all=True, append_images=rest, duration=120, loop=0)
             if temporary.stat().st_size <= ANIMATION_BYTES:
                 return Path(path)
-        raise InputError(
-            f"{frames} frames do not fit into {ANIMATION_BYTES / 1e6:.0f} MB; take fewer."
-        )
+        raise refusal("too many frames", frames, ANIMATION_BYTES / 1e6)

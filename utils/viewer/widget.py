@@ -11,14 +11,12 @@ from inspect import signature
 from typing import Any
 
 import anywidget
-import numpy as np
 from PIL import Image
 from traitlets import Bool, Dict, Enum, Float, Int, TraitError, validate
 
-from utils.dicom import Volume
-from utils.viewer import packing
+from utils.viewer import drawing, packing
 from utils.viewer.case import PLANES
-from utils.viewer.drawing import OVERLAYS, STATE, WINDOWS, View, checked_view, compose, labelled
+from utils.viewer.drawing import OVERLAYS, WINDOWS, Mask, Scan, View, compose, labelled
 from utils.viewer.page import SCRIPT, STYLE
 
 
@@ -52,7 +50,7 @@ class SliceViewer(anywidget.AnyWidget):
 
     def view(self) -> View:
         """What is shown now: a `drawing.View`."""
-        return View(self._held, **{name: getattr(self, name) for name in STATE})
+        return View(self._held, **{name: getattr(self, name) for name in drawing.STATE})
 
     @validate("axial", "coronal", "sagittal")
     def _within_the_volume(self, proposal):
@@ -93,10 +91,7 @@ class SliceViewer(anywidget.AnyWidget):
 
 
 def slice_viewer(
-    volume: Volume | np.ndarray,
-    mask: np.ndarray | None = None,
-    prediction: np.ndarray | None = None,
-    **look: Any,
+    volume: Scan, mask: Mask = None, prediction: Mask = None, **look: Any
 ) -> SliceViewer:
     """Look through a volume and its masks, slice by slice.
 
@@ -108,11 +103,11 @@ def slice_viewer(
     these that the masks allow), filled or as `outline`, with `opacity` 0 to 1.
     Returns a SliceViewer. Raises InputError where the arrays cannot be shown.
     """
-    return SliceViewer(checked_view(volume, mask, prediction, **look))
+    return SliceViewer(drawing.checked_view(volume, mask, prediction, **look))
 
 
 # a notebook completes and shows the names and defaults of all options
-slice_viewer.__signature__ = signature(checked_view).replace(  # type: ignore[attr-defined]
+slice_viewer.__signature__ = signature(drawing.checked_view).replace(  # type: ignore[attr-defined]
     return_annotation=SliceViewer
 )
 
