@@ -22,17 +22,10 @@ from utils.dataset import SliceDataset, Split
 from utils.errors import InputError
 from utils.inference import segment
 from utils.settings import Settings
-from utils.studies.plan import SMALL
+from utils.studies.plan import PLAN, SMALL
 from utils.workspace import REPOSITORY
 
-SCORES = (
-    "dsc_3d",
-    "dsc_lung_slices",
-    "worst_lung_slice",
-    "lung_free_false_positive_px",
-    "accuracy",
-)
-COUNTS = {"lung_free_false_positive_px": 0, "false_positive_slices": 1}  # digits after the point
+SCORES, COUNTS = PLAN["scores"], PLAN["counts"]  # names, and digits after the point
 MOST_WORKERS = 8  # each holds torch and the slices: about half a gigabyte
 
 

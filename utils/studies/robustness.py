@@ -13,20 +13,13 @@ from utils.inference import segment
 from utils.overlap import dsc
 from utils.settings import Settings
 from utils.studies import degradations
+from utils.studies.plan import PLAN
 
 Networks = dict[str, tuple[nn.Module, Settings]]  # name -> (model, its settings)
 Scan = tuple[np.ndarray, np.ndarray, tuple[float, float, float]]  # HU, mask, spacing in mm
 
 # trouble -> severities, the first of them harmless
-TROUBLES = {
-    "Gaussian noise / HU": (0, 200, 400, 800, 1600),
-    "dose / %": (100, 25, 10, 5, 1),
-    "slices averaged": (1, 3, 5),
-    "intercept too high by / HU": (0, 24, 100, 200, 400),
-    "rotation / degrees": (0, 10, 20, 45, 90),
-    "couch: there (0) or not (1)": (0, 1),
-    "window's width / HU": (1400, 2000, 1000, 700),
-}
+TROUBLES = PLAN["troubles"]
 
 
 def degraded(

@@ -1,5 +1,6 @@
 """What the five reports wished for in their last pages, where it is done, what it brought."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -83,17 +84,11 @@ def _exported(dataset, source, names):
     folder = figures_folder(source["dataset"] or dataset)
     try:
         numbers = json.loads((folder / f"{source['file']}.json").read_text())
-        intervals = [_interval(numbers, path) for path in names]
+        found = [functools.reduce(dict.__getitem__, path.split("."), numbers) for path in names]
+        intervals = [tuple(each[part] for part in ("mean", "low", "high")) for each in found]
     except (OSError, ValueError, KeyError):
         return f"run notebook {source['notebook']} first"
     if len(names) == 1:
         return _text(intervals[0], source["score"], 4)
     before, after = map(interval_text, intervals)
     return f"{source['score']} {before} before, {after} after"
-
-
-def _interval(numbers, path):
-    """The interval at a dotted path."""
-    for name in path.split("."):
-        numbers = numbers[name]
-    return tuple(numbers[part] for part in ("mean", "low", "high"))
