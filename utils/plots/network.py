@@ -6,14 +6,9 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from utils.plots.style import COLOURS, new_figure
+from utils.plots.style import COLOURS, LOOKS, new_figure
 
-KINDS = {  # what a block is called in the legend, and its colour
-    "ConvBlock": ("twice 3×3 convolution, batch norm, ReLU", COLOURS["train"]),
-    "MaxPool2d": ("2×2 maximum, then dropout", COLOURS["test"]),
-    "ConvTranspose2d": ("2×2 transposed convolution", COLOURS["other"]),
-    "Conv2d": ("1×1 convolution", COLOURS["prediction"]),
-}
+KINDS = LOOKS["blocks"]  # what a block is called in the legend, and its colour
 ARROW: dict[str, Any] = {"color": "0.3", "linewidth": 1, "zorder": 2}
 GAP = 0.9  # between neighbouring boxes, in units of a doubling
 
@@ -35,7 +30,7 @@ def architecture(rows: list[tuple[str, str, tuple[int, ...], int]]) -> Figure:
         label, colour = KINDS[kind]
         width, height = 0.22 * log2(channels) + 0.12, 0.35 * log2(size)
         middle = 1.6 * (log2(size) - finest)
-        box = Rectangle((left, middle - height / 2), width, height, color=colour)
+        box = Rectangle((left, middle - height / 2), width, height, color=COLOURS[colour])
         axis.add_patch(box)
         box.set_label(None if kind in drawn else label)
         drawn.add(kind)
