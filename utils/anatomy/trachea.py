@@ -36,7 +36,7 @@ def airway_mask(hu, spacing):
             course = pools.follow(seed, top)
             if len(course) >= long_enough:
                 for z, pool in course.items():
-                    found[z] = pools.with_wall(pool)
+                    found[z] = ndimage.binary_dilation(pool, iterations=pools.wall)
                 return found
     return found
 
@@ -75,27 +75,19 @@ class _Pools:
         if not len(body):
             return
         middle = (body[0] + body[-1]) / 2
-        boxes = ndimage.find_objects(labels)
-        for number in np.flatnonzero((areas >= AREA[0]) & (areas <= AREA[1])):
-            if number == 0:
+        for number, box in enumerate(ndimage.find_objects(labels), 1):
+            if not AREA[0] <= areas[number] <= AREA[1]:
                 continue
-            box = boxes[number - 1]
-            height, width = (side.stop - side.start for side in box)
-            pool = labels == number
-            filled = pool[box].mean() > 0.5  # a disc fills 0.79 of its box
+            height, width = labels[box].shape
+            filled = (labels[box] == number).mean() > 0.5  # a disc fills 0.79 of its box
             central = abs((box[1].start + box[1].stop) / 2 - middle) < self.reach
-            if not filled or not central or max(height, width) >= 2.5 * min(height, width):
-                continue
-            if self.walled(pool, z):
-                yield pool
+            long = max(height, width) >= 2.5 * min(height, width)
+            if filled and central and not long and self.walled(labels == number, z):
+                yield labels == number
 
     def walled(self, pool, z):
         """Whether a pool has a wall, as an airway has and a hole in the lung has not."""
         return wall_share(pool, self.hu[z], self.spacing[1:]) >= WALLED
-
-    def with_wall(self, pool):
-        """A pool grown by the thickness of the wall."""
-        return ndimage.binary_dilation(pool, iterations=self.wall)
 
     def follow(self, pool, z):
         """The course of a pool from slice z downwards: slice -> bool [rows, cols]."""
