@@ -1,9 +1,7 @@
 """Several processes that train one model together, as `torchrun` starts them.
 
 Every process holds the whole model and takes its share of each batch; gradients and metrics
-are brought together, so that the run is the one that a single process would make. PyTorch's own
-DistributedDataParallel does the work: with one kind of process per device there is nothing left
-for a wrapper such as accelerate to take away.
+are brought together, so that the run is the one that a single process would make.
 """
 
 import os
