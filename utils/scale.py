@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from utils.anatomy import body_mask, bounding_box
 from utils.errors import InputError
@@ -47,29 +46,6 @@ class Grid:
         start = tuple(-s for s in self.start)
         back = self.scan_count, self.scan_pixel, start, self.count, self.pixel
         return _resampled(maps.float(), *back)
-
-
-@dataclasses.dataclass(frozen=True)
-class Squeezed:
-    """The whole slice in the network's square, whatever its field of view (`pixel_size` 0).
-
-    Right as long as all scans have the same field of view, and wrong in silence where they do not:
-    cropped to half the field, a lung looks twice as large to the network.
-    """
-
-    count: tuple[int, ...]  # pixels of the network, (row, column)
-    scan_count: tuple[int, ...]  # pixels of the scan
-
-    def to_network(self, slices: torch.Tensor, around: float) -> torch.Tensor:
-        """Slices [n, rows, cols] averaged over area; float32. around : not needed, nothing is."""
-        if slices.shape[1:] == self.count:
-            return slices.float()
-        return F.interpolate(slices.float()[:, None], size=self.count, mode="area")[:, 0]
-
-    def to_scan(self, maps: torch.Tensor) -> torch.Tensor:
-        """Maps [n, rows, cols] of the network brought back to the scan, bilinearly; float32."""
-        maps = maps.float()[:, None]
-        return F.interpolate(maps, self.scan_count, mode="bilinear", align_corners=False)[:, 0]
 
 
 def _resampled(maps: torch.Tensor, *pairs) -> torch.Tensor:
@@ -117,26 +93,32 @@ def axis_weights(
     return ((1 - abs(at - np.arange(count_from))).clip(0) * inside).astype(np.float32)
 
 
-def whole_grid(
-    shape: Sequence[int], spacing: Sequence[float], settings: Settings
-) -> Grid | Squeezed:
+def whole_grid(shape: Sequence[int], spacing: Sequence[float], settings: Settings) -> Grid:
     """The grid that takes in whole slices, for prediction: never cropped, never squeezed.
 
     shape : (slices, rows, cols) and spacing : (slice, row, col) mm of the scan. At least
     `image_size` pixels, as in training, and as many as the U-Net can halve; the scan lies in the
-    middle, its first edge on an edge of the grid's pixels. Where `pixel_size` is 0, the slice is
-    `Squeezed` into the square.
+    middle, its first edge on an edge of the grid's pixels. Of `pixel_size` 0, see `_squeezed`.
     """
     size = settings.pixel_size
     if size == 0:
-        return Squeezed((settings.image_size, settings.image_size), tuple(shape[1:]))
-    sides = [count * each for count, each in zip(shape[1:], spacing[1:], strict=True)]
+        return _squeezed(shape, settings)
+    sides = np.multiply(shape[1:], spacing[1:])
     step = 2 ** (settings.levels - 1)
     least = [max(settings.image_size, math.ceil(side / size - 1e-6)) for side in sides]
     count = tuple(step * math.ceil(pixels / step) for pixels in least)
-    spare = [side - n * size for side, n in zip(sides, count, strict=True)]
-    start = tuple(_on_edge(each / 2, size) for each in spare)
+    start = tuple(_on_edge(each / 2, size) for each in sides - np.multiply(count, size))
     return Grid(count, (size, size), start, tuple(shape[1:]), tuple(spacing[1:]))
+
+
+def _squeezed(shape, settings):
+    """The whole slice in the network's square, whatever its field of view; in pixels of the scan.
+
+    Right as long as all scans have the same field of view, and wrong in silence where they do not:
+    cropped to half the field, a lung looks twice as large to the network.
+    """
+    count, scan = (settings.image_size,) * 2, tuple(shape[1:])
+    return Grid(count, (scan[0] / count[0], scan[1] / count[1]), (0.0, 0.0), scan, (1.0, 1.0))
 
 
 def _on_edge(start, size):
@@ -146,16 +128,16 @@ def _on_edge(start, size):
 
 def square_grid(
     name: str, hu: np.ndarray, mask: np.ndarray, spacing: Sequence[float], settings: Settings
-) -> Grid | Squeezed:
+) -> Grid:
     """The square that training sees: `image_size` pixels of `pixel_size` mm.
 
     A scan that is smaller lies in the middle. A larger one is cropped round the middle of the
-    body, moved as far as the lungs of the mask need. Raises InputError when they do not fit. Where
-    `pixel_size` is 0, the slice is `Squeezed` into the square.
+    body, moved as far as the lungs of the mask need. Raises InputError when they do not fit. Of
+    `pixel_size` 0, see `_squeezed`.
     """
     size, side = settings.pixel_size, settings.image_size * settings.pixel_size
     if size == 0:
-        return Squeezed((settings.image_size, settings.image_size), tuple(hu.shape[1:]))
+        return _squeezed(hu.shape, settings)
     if size < 0:
         raise InputError(f"pixel_size is {size:g} mm, expected 0 or more (utils/settings.py).")
     starts = []
