@@ -49,7 +49,7 @@ studies: phantom  ## notebooks 05 to 07: losses, robustness, other kinds of imag
 	@$(PY) -m utils.workflow --dataset "$$DATASET" --preset "$$PRESET" --studies
 
 data: $(INSTALLED)  ## fetch PATIENTS real patients of the public LCTSC collection into data/lctsc
-	@$(PY) -m utils.datasets.lctsc --patients "$$PATIENTS"
+	@$(PY) -m data.lctsc --patients "$$PATIENTS"
 
 run: $(INSTALLED) $(if $(filter phantom,$(DATASET)),phantom)  ## notebooks 01 to 04 on DATASET
 	@$(PY) -m utils.workflow --dataset "$$DATASET" --preset "$$PRESET" --set "$$SET" --split "$$SPLIT"

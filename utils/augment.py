@@ -47,16 +47,8 @@ def augment(
 
 def moves(settings: Settings) -> bool:
     """Whether these settings move pixels."""
-    return any(
-        (
-            settings.flip_rows,
-            settings.flip_columns,
-            settings.rotate,
-            settings.shift,
-            settings.zoom,
-            settings.shear,
-        )
-    )
+    s = settings
+    return any((s.flip_rows, s.flip_columns, s.rotate, s.shift, s.zoom, s.shear))
 
 
 def random_maps(n: int, rows: int, cols: int, settings: Settings) -> torch.Tensor:

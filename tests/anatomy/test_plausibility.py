@@ -105,7 +105,8 @@ def test_too_little_lung_is_doubted(chest):
     scan, labels = chest
     labels = labels.copy()
     labels[14:] = 0  # 4 of 40 slices are left
-    little, missed = reasons_to_doubt(scan, labels)
+    little, around, missed = reasons_to_doubt(scan, labels)
+    assert around.startswith("Unlike training: tissue just around the lungs")
     assert little == "Unlike training: both lungs 0.4919 litres, expected 1 to 9."
     assert float(missed.split()[0]) == pytest.approx(4427, rel=0.03)
 

@@ -8,9 +8,9 @@ from dicom_factory import ROOT
 from lctsc_archive import EXPECTED, Archive, box
 from rtstruct_factory import write_rtstruct
 
+from data import lctsc
+from data.lctsc import main
 from utils.cases import create_paired_data, load_cases, load_masks
-from utils.datasets import lctsc
-from utils.datasets.lctsc import main
 from utils.errors import InputError
 
 ORDER = ["LCTSC-Train-S1-001", "LCTSC-Train-S2-001", "LCTSC-Train-S1-002", "LCTSC-Test-S1-101"]

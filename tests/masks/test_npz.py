@@ -173,5 +173,5 @@ def test_all_problems_of_a_data_set_are_told_at_once(tmp_path):
     assert list(load_masks(str(tmp_path))) == ["Case_000"]
     np.savez(folder / "Case_001_seg.npz", mask=MASK)
     np.savez(folder / "Case_002_seg.npz", masks=MASK * 3)
-    with pytest.raises(InputError, match=r"Case_001_seg.*Case_002_seg"):
+    with pytest.raises(InputError, match=r"(?s)Case_001_seg.*Case_002_seg"):
         load_masks(str(tmp_path))

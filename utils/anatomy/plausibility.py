@@ -112,10 +112,13 @@ def _of_the_air(volume, labels, body):
     if left_out > LEFT_OUT_ML:
         yield _sentence("left out", ml=left_out)
     empty = ndimage.gaussian_filter(hu * 1.0, (0, 0.5, 0.5)) < GAS_BELOW
-    pools = _pieces(empty, mask, spacing)
-    gas = sum(ml for pool, ml in pools if wall_share(pool, hu, spacing) >= GAS_WALLED)
+    gas = sum(
+        np.count_nonzero(ndimage.binary_dilation(pool, ACROSS) & mask & (hu < GAS_BELOW))
+        for pool, _ in _pieces(empty, mask, spacing)
+        if wall_share(pool, hu, spacing) >= GAS_WALLED
+    )
     if gas:
-        yield _sentence("gas", ml=gas)
+        yield _sentence("gas", ml=1e3 * litres(gas, spacing))
 
 
 def _pieces(air, counted, spacing):

@@ -52,8 +52,7 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
         sizes = 1e3 * litres(np.bincount(pieces.ravel()), spacing)  # ml
         sizes[0] = 0
         least = np.full(len(sizes), max(least_ml, least_share * sizes.max()))
-        ends = {0: box[0].start == 0, -1: box[0].stop == len(mask)}  # of the scan, not of the mask
-        for number in np.unique(pieces[[z for z, is_end in ends.items() if is_end]]):
+        for number in np.unique(pieces[[0, -1]]):
             height = spacing[0] * (pieces == number).any((1, 2)).sum()
             least[number] = min(least[number], least_ml, 1e-3 * LEAST_AREA * height)
         return sizes >= least

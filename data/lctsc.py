@@ -1,8 +1,8 @@
 """The public collection of the 2017 Lung CT Segmentation Challenge, fetched and made a data set.
 
-python -m utils.datasets.lctsc --patients 12         a coursework's size, about 1 GB
-python -m utils.datasets.lctsc --patients all        the whole collection, 60 patients, 5.2 GB
-python -m utils.datasets.lctsc --patients LCTSC-Train-S1-001,LCTSC-Test-S2-101
+python -m data.lctsc --patients 12         a coursework's size, about 1 GB
+python -m data.lctsc --patients all        the whole collection, 60 patients, 5.2 GB
+python -m data.lctsc --patients LCTSC-Train-S1-001,LCTSC-Test-S2-101
 
 Which patients there are is known from the index that comes with idc-index; only `fetch_series`
 needs a network.
