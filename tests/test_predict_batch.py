@@ -108,7 +108,7 @@ class TestBatch:
         def stop(*given):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(predict, "write_seg", stop)
+        monkeypatch.setitem(predict.WRITERS, "seg", ("_seg.dcm", stop))
         with pytest.raises(KeyboardInterrupt):
             predict.predict_folder(tmp_path / "in", out)
         (row,) = pd.read_csv(out / "volumes.csv").to_dict("records")
@@ -118,11 +118,11 @@ class TestBatch:
         def refuse(*given):
             raise InputError("P01_seg.dcm: the headers do not suffice; nothing was written.")
 
-        monkeypatch.setattr(predict, "write_seg", refuse)
+        monkeypatch.setitem(predict.WRITERS, "seg", ("_seg.dcm", refuse))
         (out / "P01_seg.dcm").write_bytes(b"of an earlier run")
         table, faults = predict.predict_folder(tmp_path / "in", out)
         assert faults == [] and not (out / "P01_seg.dcm").exists()
-        assert table["notes"][0].startswith("There is no DICOM SEG: P01_seg.dcm: the headers")
+        assert table["notes"][0].startswith("There is no seg file: P01_seg.dcm: the headers")
 
 
 def test_the_lungs_of_these_cases_lie_where_they_were_drawn(tmp_path):

@@ -92,7 +92,9 @@ def test_a_step_that_takes_more_than_it_may_is_refused_and_says_so(monkeypatch):
 def test_what_a_step_took_is_told_when_it_is_much():
     hu, lungs = chest()
     couch = lungs.copy()
-    couch[:, 93:97, 20:120] = True  # 160 ml
+    couch[:, 92:98, 10:130] = True  # 288 ml, a sixth
+    assert not any(sentence for *_, sentence in stages(couch, hu, SPACING))
+    couch[:, :7, 10:130] = True  # and 336 ml
     told = [sentence for *_, sentence in stages(couch, hu, SPACING) if sentence]
-    assert told == ["'outside out' took 160 of 1560 ml that the network had found."]
+    assert told == ["'outside out' took 624 of 2024 ml that the network had found."]
     assert not any(sentence for *_, sentence in stages(lungs, hu, SPACING))
