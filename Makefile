@@ -120,7 +120,8 @@ bench: $(INSTALLED)  ## timings against peers, side by side, into benchmarks/res
 notebooks: phantom  ## execute the committed notebooks in place
 	$(PY) -m jupyter nbconvert --to notebook --execute --inplace \
 	  --ExecutePreprocessor.store_widget_state=True notebooks/0[0-4]*.ipynb notebooks/inspect_a_case.ipynb
-	$(PY) -m jupyter nbconvert --to notebook --execute --inplace notebooks/0[5-7]*.ipynb
+	$(PY) -m jupyter nbconvert --to notebook --execute --inplace \
+	  --ExecutePreprocessor.store_widget_state=False notebooks/0[5-7]*.ipynb
 
 format: $(INSTALLED)  ## let ruff put code and notebooks in order
 	$(PY) -m ruff check --fix .

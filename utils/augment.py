@@ -1,5 +1,4 @@
-"""Augmentation: a batch of slices turned, moved, scaled, sheared, flipped, brightened, blurred;
-lungs made emptier or denser, bullae laid in, the field of view cut.
+"""Augmentation: slices moved, brightened, blurred and cut, their lungs made ill, batch by batch.
 
 Each slice of a batch draws its own change, all slices are changed in one operation, on the
 device where they lie. Chance comes from torch's global generator, as for dropout.

@@ -122,7 +122,7 @@ def predict_series(
         prediction_summary(volume, labels, litres, sentences).savefig(temporary)
     plt.close()
     notes = _write_masks(labels, volume, out / case, formats if volume.files else ["nifti"])
-    row["notes"] = " ".join([row["notes"], *notes]).strip()
+    row["notes"] = " ".join([*volume.notes, *notes])
     return row
 
 

@@ -45,7 +45,7 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
     mask : bool [slices, rows, cols]; spacing : (slice, row, col) mm. Pieces touch when voxels
     share a corner. One is kept when it has `least_ml` millilitres and `least_share` of the
     largest piece's volume. Not "the two largest": a lung may be in several pieces, or gone. Of a
-    piece on the first or last slice only a part is seen: LEAST_AREA over its height is enough.
+    thin piece on the first or last slice only a part is seen: LEAST_AREA is enough.
     """
 
     def large(pieces, box):
@@ -54,7 +54,8 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
         least = np.full(len(sizes), max(least_ml, least_share * sizes.max()))
         for number in np.unique(pieces[[0, -1]]):
             height = spacing[0] * (pieces == number).any((1, 2)).sum()
-            least[number] = min(least[number], least_ml, 1e-3 * LEAST_AREA * height)
+            area = LEAST_AREA if height <= 10 else np.inf  # mm; of taller lung there is least_ml
+            least[number] = min(least[number], least_ml, 1e-3 * area * height)
         return sizes >= least
 
     return _kept(mask, TOUCHING, large)
