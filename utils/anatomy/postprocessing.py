@@ -54,8 +54,8 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
         least = np.full(len(sizes), max(least_ml, least_share * sizes.max()))
         for number in np.unique(pieces[[0, -1]]):
             height = spacing[0] * (pieces == number).any((1, 2)).sum()
-            area = LEAST_AREA if height <= 10 else np.inf  # mm; of taller lung there is least_ml
-            least[number] = min(least[number], least_ml, 1e-3 * area * height)
+            area = LEAST_AREA if height <= 10 else np.inf  # mm; of taller lung there is enough
+            least[number] = min(least[number], 1e-3 * area * height)
         return sizes >= least
 
     return _kept(mask, TOUCHING, large)
