@@ -58,11 +58,11 @@ def main(series):
     volume = read_series(series)
     model, settings = load_model()
     # the first batch pays for what is set up once
-    segment(model, volume.hu[:16], settings, volume.spacing)
+    segment(model, volume.hu[:16], settings, volume.spacing, batch_size=1)
     usual = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
     turns = []
     for _ in range(TURNS):
-        ours, mask = seconds(segment, model, volume.hu, settings, volume.spacing)
+        ours, mask = seconds(segment, model, volume.hu, settings, volume.spacing, 1)
         plain, found = seconds(plain_loop, usual, volume.hu, settings, volume.spacing)
         turns.append((ours, plain))
     ours, plain = map(min, zip(*turns, strict=True))

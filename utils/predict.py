@@ -102,7 +102,7 @@ def predict_series(
     as headers or mask do not suffice for it. Raises InputError for what the loader refuses.
     """
     volume = read_series(folder, series)
-    mask = segment(model, volume.hu, settings, volume.spacing)
+    mask = segment(model, volume.hu, settings, volume.spacing, batch_size=1)
     steps = list(stages(mask, volume.hu, volume.spacing))
     mask = steps[-1][1].astype(np.uint8)
     steady = steadiness(model, volume.hu, mask, settings, volume.spacing)
