@@ -65,7 +65,7 @@ def refused(found: str, advice: str, kinds: Kinds = Exception) -> Iterator[None]
 
 
 def refusals(beside: str) -> Callable[..., InputError]:
-    """A function (name, *values) -> InputError, of the sentences in messages.json beside a file."""
+    """A function of a name and values -> InputError, from messages.json beside a file."""
     sentences = json.loads(Path(beside).with_name("messages.json").read_text(encoding="utf-8"))
 
     def refusal(name, *values):
