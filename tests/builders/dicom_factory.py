@@ -118,3 +118,13 @@ def with_flipped_bits(data, rng, count):
     for place in rng.integers(0, len(data), count):
         scrambled[place] ^= 1 << rng.integers(8)
     return scrambled
+
+
+def moved(heights):
+    """Edit that puts slice k at heights[k] mm."""
+
+    def edit(dataset, k):
+        dataset.ImagePositionPatient = [-20, -30, f"{heights[k]:.6g}"]
+        dataset.SliceLocation = f"{heights[k]:.6g}"
+
+    return edit
