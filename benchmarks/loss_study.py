@@ -13,8 +13,8 @@ import datetime
 import pandas as pd
 from tqdm.auto import tqdm
 
+import studies
 from benchmarks.results import FOLDER, machine
-from utils import studies
 from utils.anatomy import body_in_air, threshold_lungs
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import split_cases

@@ -12,10 +12,10 @@ import pandas as pd
 import torch
 from monai.networks.nets import BasicUNet
 
+import studies
 from benchmarks.loss_study import publish
 from benchmarks.results import FOLDER
 from benchmarks.study_runs import compute_as_the_study, phantom_sets, runs_of
-from utils import studies
 
 RESULTS = FOLDER / "peer_unet.csv"
 LOSSES = ("adaptive", "0.5 BCE + 0.5 Dice")

@@ -16,13 +16,13 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+import studies
 from benchmarks.loss_study import SEEDS, publish
 from benchmarks.peer_unet import RESULTS, basic_unet
 from benchmarks.study_runs import compute_as_the_study, phantom_sets, trained
-from utils import studies
+from studies import published_table, scores_of
 from utils.dataset import to_unit_range
 from utils.scale import square_grid
-from utils.studies import published_table, scores_of
 
 NAME = "MONAI BasicUNet in 3-D, 0.5 BCE + 0.5 Dice"
 DEPTH = 16  # slices; five levels halve it four times

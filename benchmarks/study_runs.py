@@ -6,12 +6,12 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+import studies
 from benchmarks.loss_study import SEEDS
-from utils import studies
+from studies import scores_of
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import SliceDataset, split_cases
 from utils.inference import segment
-from utils.studies import scores_of
 from utils.training import Trainer
 
 

@@ -8,10 +8,10 @@ Notebook 05 shows the result, benchmarks/results/unnormalised_unet.csv.
 import torch
 from torch import nn
 
+import studies
 from benchmarks.loss_study import publish
 from benchmarks.results import FOLDER
 from benchmarks.study_runs import compute_as_the_study, phantom_sets, runs_of
-from utils import studies
 from utils.unet import ConvBlock, build_unet
 
 NAME = "U-Net without batch normalisation, 0.5 BCE + 0.5 Dice"

@@ -16,7 +16,8 @@ from utils.workspace import REPOSITORY
 UTILS = REPOSITORY / "utils"
 FACES = sorted(
     file
-    for file in UTILS.rglob("__init__.py")
+    for package in (UTILS, REPOSITORY / "studies")
+    for file in package.rglob("__init__.py")
     if file.parent != UTILS and "__all__" in file.read_text()
 )
 ROOMS = {".".join(file.parent.relative_to(REPOSITORY).parts) for file in FACES}
@@ -26,7 +27,8 @@ MOST_ENTRIES = 30  # of utils: what a student lists
 MOST_NAMES = 180  # that all faces show together
 FACE_LINES, FILE_LINES, FUNCTION_LINES, UTILS_LINES = 40, 250, 45, 12_000
 MOST_IMPORTS = 11  # names from utils in notebooks 01 to 04
-NOT_IN_LESSONS = {"utils.datasets", "utils.images", "utils.studies"}
+NOT_IN_LESSONS = {"utils.datasets", "utils.images", "studies"}
+PACKAGES = {"studies", "utils"}
 
 
 def room_of(module):
@@ -36,11 +38,11 @@ def room_of(module):
 
 
 def imports(tree):
-    """(module, name) of everything imported from utils; name is None for `import utils.x`."""
+    """(module, name) of everything imported from PACKAGES; name is None for `import utils.x`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from ((a.name, None) for a in node.names if a.name.split(".")[0] == "utils")
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "utils":
+            yield from ((a.name, None) for a in node.names if a.name.split(".")[0] in PACKAGES)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PACKAGES:
             yield from ((node.module, alias.name) for alias in node.names)
 
 
@@ -57,8 +59,8 @@ def past_the_face(tree, own=None):
 
 
 def modules():
-    """Names of all modules of utils."""
-    files = UTILS.rglob("*.py")
+    """Names of all modules of PACKAGES."""
+    files = files_of(*PACKAGES)
     return {".".join(file.relative_to(REPOSITORY).with_suffix("").parts) for file in files}
 
 
@@ -149,15 +151,15 @@ def test_all_faces_together_show_few_names():
 @pytest.mark.parametrize("face", FACES, ids=lambda face: face.parent.name)
 def test_every_name_that_a_face_shows_is_wanted_outside(face):
     """By another room, a command line, a notebook, a benchmark, the docs, or the README."""
-    outside = [file for file in files_of("utils", "benchmarks", "docs", "weights")
+    outside = [file for file in files_of(*PACKAGES, "benchmarks", "docs", "weights")
                if face.parent not in file.parents or file.stem == "__main__"]  # fmt: skip
     text = "".join(file.read_text() for file in [*outside, *NOTEBOOKS, REPOSITORY / "README.md"])
     words = set(re.findall(r"\w+", text))
     assert set(shown_names(ast.parse(face.read_text()))[0]) <= words
 
 
-@pytest.mark.parametrize("file", files_of("utils"), ids=lambda f: str(f.relative_to(UTILS)))
-def test_a_file_of_utils_is_short_and_enters_by_faces(file):
+@pytest.mark.parametrize("file", files_of(*PACKAGES), ids=lambda f: str(f.relative_to(REPOSITORY)))
+def test_a_file_is_short_and_enters_by_faces(file):
     text = file.read_text()
     own = room_of(
         ".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
@@ -170,7 +172,7 @@ def test_a_file_of_utils_is_short_and_enters_by_faces(file):
 SHOWN = shown_by_file()
 
 
-@pytest.mark.parametrize("file", sorted(SHOWN), ids=lambda f: str(f.relative_to(UTILS)))
+@pytest.mark.parametrize("file", sorted(SHOWN), ids=lambda f: str(f.relative_to(REPOSITORY)))
 def test_what_is_shown_says_what_it_takes_and_gives(file):
     """mypy, as `make lint` runs it, checks the bodies of functions that have hints."""
     assert without_hints(ast.parse(file.read_text()), SHOWN[file]) == []
@@ -185,7 +187,9 @@ def not_shown(tree):
     """What is asked of an imported module of utils (`dicom.read_series`) and not there."""
     held = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module in ("utils", "utils.datasets"):
+        if isinstance(node, ast.Import):
+            held |= {a.name: importlib.import_module(a.name) for a in node.names if a.name in ROOMS}
+        elif isinstance(node, ast.ImportFrom) and node.module in ("utils", "utils.datasets"):
             names = [(alias.asname or alias.name, alias.name) for alias in node.names]
             held |= {own: importlib.import_module(f"{node.module}.{name}") for own, name in names}
     asked = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))

@@ -3,9 +3,9 @@
 import re
 
 from report import build as report
+from studies import losses as loss_study
+from studies import robustness
 from utils.report import latex_name
-from utils.studies import losses as loss_study
-from utils.studies import robustness
 
 BETWEEN = {"mean": 0.5, "low": 0.25, "high": 0.75}
 NOISE = (

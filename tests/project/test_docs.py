@@ -11,6 +11,7 @@ import tokenize
 
 import pytest
 
+import studies
 from utils.workspace import REPOSITORY
 
 UTILS, DOCS = REPOSITORY / "utils", REPOSITORY / "docs"
@@ -125,6 +126,18 @@ def test_a_room_has_its_chapter(room):
             assert f"automodule:: {module.__name__}\n   :members:" in chapter
             constants = {n for n in module.__all__ if not callable(getattr(module, n))}
             assert constants <= set(re.findall(r"``(\w+)``", chapter))
+
+
+def test_the_studies_have_their_chapter():
+    """They stand on utils and not in it."""
+    chapter = (DOCS / "rooms" / "studies.rst").read_text()
+    files = (REPOSITORY / "studies").rglob("*.py")
+    known = {module.split(".")[1] for file in files for module in imported(file)} - GROUND
+    assert "   rooms/studies\n" in (DOCS / "index.rst").read_text()
+    assert stated(chapter) == known
+    assert "automodule:: studies\n   :members:" in chapter
+    constants = {n for n in studies.__all__ if not callable(getattr(studies, n))}
+    assert constants <= set(re.findall(r"``(\w+)``", chapter))
 
 
 @pytest.mark.parametrize("file", FILES)

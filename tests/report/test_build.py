@@ -9,10 +9,10 @@ import pytest
 
 from report import build as report
 from report.build import main
+from studies import plan as study_plan
+from studies import robustness
 from utils.errors import InputError
 from utils.report import as_tex, latex_name
-from utils.studies import plan as study_plan
-from utils.studies import robustness
 
 RUN = "model.safetensors"
 

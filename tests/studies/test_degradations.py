@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from studies import degradations
 from utils.images.pairs import Picture
-from utils.studies import degradations
 
 HU = np.zeros((8, 64, 64), np.int16)
 

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
+from studies import losses as loss_study
 from utils.cases import Pair
 from utils.dataset import SliceDataset, Split
 from utils.losses import CombinedLoss
 from utils.settings import Settings
-from utils.studies import losses as loss_study
 
 TINY = Settings(
     image_size=16, pixel_size=1, width=4, levels=2, batch_size=4, epochs=2, learning_rate=0.01

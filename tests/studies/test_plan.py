@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from studies import plan as study_plan
 from utils.losses import CombinedLoss, loss_from_settings
-from utils.studies import plan as study_plan
 
 
 def test_every_configuration_is_its_own_and_names_a_loss():

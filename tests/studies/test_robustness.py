@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
+from studies import robustness
 from utils.settings import preset
-from utils.studies import robustness
 
 HYPER = preset("quick", image_size=32, pixel_size=1.0)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from utils.studies import losses as loss_study
-from utils.studies import plan as study_plan
-from utils.studies import wishes
+from studies import losses as loss_study
+from studies import plan as study_plan
+from studies import wishes
 
 
 @pytest.fixture

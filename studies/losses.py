@@ -16,13 +16,13 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from studies.plan import PLAN, SMALL
 from utils import evaluation, training
 from utils.cases import Pair, Pairs
 from utils.dataset import SliceDataset, Split
 from utils.errors import InputError
 from utils.inference import segment
 from utils.settings import Settings
-from utils.studies.plan import PLAN, SMALL
 from utils.workspace import REPOSITORY
 
 SCORES, COUNTS = PLAN["scores"], PLAN["counts"]  # names, and digits after the point

@@ -7,13 +7,13 @@ import pandas as pd
 from torch import nn
 from tqdm.auto import tqdm
 
+from studies import degradations
+from studies.plan import PLAN
 from utils.anatomy import body_in_air
 from utils.evaluation import bootstrap_interval, interval_numbers
 from utils.inference import segment
 from utils.overlap import dsc
 from utils.settings import Settings
-from utils.studies import degradations
-from utils.studies.plan import PLAN
 
 Networks = dict[str, tuple[nn.Module, Settings]]  # name -> (model, its settings)
 Scan = tuple[np.ndarray, np.ndarray, tuple[float, float, float]]  # HU, mask, spacing in mm

@@ -1,14 +1,21 @@
 """What notebooks 05 and 06 study: losses, wishes of the reports, robustness."""
 
 # fmt: off
-from utils.studies.degradations import cropped_picture, noisy_picture
-from utils.studies.losses import (
-    SCORES, published_table, pull_at_missed_pixel, run_study, scores_of, study_gain,
-    study_run_folder, study_table, table_as_text,
+from studies.degradations import cropped_picture, noisy_picture
+from studies.losses import (
+    SCORES,
+    published_table,
+    pull_at_missed_pixel,
+    run_study,
+    scores_of,
+    study_gain,
+    study_run_folder,
+    study_table,
+    table_as_text,
 )
-from utils.studies.plan import FULL, LOSSES, REDUCED, SMALL, WISHED
-from utils.studies.robustness import TROUBLES, degraded, severity_table, slice_scores
-from utils.studies.wishes import STUDIED, wish_numbers, wish_table
+from studies.plan import FULL, LOSSES, REDUCED, SMALL, WISHED
+from studies.robustness import TROUBLES, degraded, severity_table, slice_scores
+from studies.wishes import STUDIED, wish_numbers, wish_table
 
 __all__ = [
     "FULL", "LOSSES", "REDUCED", "SCORES", "SMALL", "STUDIED", "TROUBLES", "WISHED",
