@@ -17,7 +17,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from utils import workspace
-from utils.anatomy import body_midline, reasons_to_doubt, split_lungs, stages, volumes_in_litres
+from utils.anatomy import body_midline, lung_measures, reasons_to_doubt, split_lungs, stages
 from utils.dicom import CONTAINERS, read_header, read_series, unpacked
 from utils.errors import InputError, command, printable, refused
 from utils.inference import segment, steadiness
@@ -30,7 +30,9 @@ from utils.unet import build_unet
 
 WEIGHTS = workspace.REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
 LEAST_STEADY = 0.965  # it reaches 0.974 to 0.987 on eight scans that go well
-COLUMNS = ["case", "slices", "both", "right", "left", "doubts", "notes", "fault"]
+NOTHING = np.zeros((1, 1, 1), np.int16)
+MEASURES = list(lung_measures(NOTHING, NOTHING, (1, 1, 1)))
+COLUMNS = ["case", "slices", *MEASURES, "doubts", "notes", "fault"]
 LOG = "predict.log"
 
 
@@ -97,8 +99,8 @@ def predict_series(
     holds `masks`, uint8 0/1 [slices, rows, cols], slice 0 at the feet end, as data sets of this
     project do. series : of several in the folder, see `read_series`. on_row : called with the row
     before anything that is made from it. formats : of `masks.WRITERS`, for both lungs; NIfTI alone
-    where the scan is no DICOM. Returns the row, a dict: `case`, `slices`, litres (`both`, `right`,
-    `left`), `doubts` and `notes`, a text each: what the loader noted, and which format is not there
+    where the scan is no DICOM. Returns the row, a dict: `case`, `slices`, `anatomy.lung_measures`,
+    `doubts` and `notes`, a text each: what the loader noted, and which format is not there
     as headers or mask do not suffice for it. Raises InputError for what the loader refuses.
     """
     volume = read_series(folder, series)
@@ -107,19 +109,20 @@ def predict_series(
     mask = steps[-1][1].astype(np.uint8)
     steady = steadiness(model, volume.hu, mask, settings, volume.spacing)
     labels = split_lungs(mask, volume.spacing, body_midline(volume.hu))
-    litres, sentences = volumes_in_litres(labels, volume.spacing), reasons_to_doubt(volume, labels)
+    measures = lung_measures(volume.hu, labels, volume.spacing)
+    sentences = reasons_to_doubt(volume, labels)
     sentences += [sentence for *_, sentence in steps if sentence]
     if steady < LEAST_STEADY:
         sentences.append(f"Mirrored and moved slices are answered unlike (DSC {steady:.3f}).")
     case = volume.identity["case"]
-    row = {"case": case, "slices": len(mask), **litres}
+    row = {"case": case, "slices": len(mask), **measures}
     row |= {"doubts": " ".join(sentences), "notes": " ".join(volume.notes)}
     out.mkdir(parents=True, exist_ok=True)
     save_mask(out / f"{case}_seg.npz", mask)
     if on_row:
         on_row(row)
     with workspace.written_whole(out / f"{case}.png") as temporary:
-        prediction_summary(volume, labels, litres, sentences).savefig(temporary)
+        prediction_summary(volume, labels, measures, sentences).savefig(temporary)
     plt.close()
     notes = _write_masks(labels, volume, out / case, formats if volume.files else ["nifti"])
     row["notes"] = " ".join([*volume.notes, *notes])

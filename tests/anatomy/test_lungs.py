@@ -9,7 +9,6 @@ from utils.anatomy.lungs import (
     body_midline,
     bounding_box,
     split_lungs,
-    volumes_in_litres,
 )
 
 SPACING = (5.0, 2.0, 2.0)
@@ -98,13 +97,6 @@ def test_fine_pixels_are_split_as_coarse_ones(lungs):
 def test_an_empty_mask_has_no_lungs():
     assert not split_lungs(np.zeros(SHAPE, np.uint8), SPACING).any()
     assert body_midline(np.full(SHAPE, -1000, np.int16)) == 70
-
-
-def test_volumes_by_hand():
-    labels = np.zeros((10, 10, 10), np.uint8)
-    labels[:5], labels[5:7] = RIGHT, LEFT
-    litres = volumes_in_litres(labels, (10.0, 20.0, 5.0))  # a voxel is 1 ml
-    assert litres == pytest.approx({"both": 0.7, "right": 0.5, "left": 0.2})
 
 
 def test_bounding_box_by_hand():

@@ -2,16 +2,14 @@
 
 # fmt: off
 from utils.anatomy.body import body_in_air, body_mask
-from utils.anatomy.lungs import (
-    LEFT, RIGHT, body_midline, bounding_box, litres, split_lungs, volumes_in_litres,
-)
+from utils.anatomy.density import lung_measures
+from utils.anatomy.lungs import LEFT, RIGHT, body_midline, bounding_box, litres, split_lungs
 from utils.anatomy.plausibility import reasons_to_doubt
 from utils.anatomy.postprocessing import postprocess, stages
 from utils.anatomy.threshold import threshold_lungs
 
 __all__ = [
     "LEFT", "RIGHT", "body_in_air", "body_mask", "body_midline", "bounding_box", "litres",
-    "postprocess", "reasons_to_doubt", "split_lungs", "stages", "threshold_lungs",
-    "volumes_in_litres",
+    "lung_measures", "postprocess", "reasons_to_doubt", "split_lungs", "stages", "threshold_lungs",
 ]
 # fmt: on

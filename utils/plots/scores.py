@@ -23,7 +23,7 @@ def prediction_summary(
     """One page for one scan: six axial slices, a coronal cut, volumes, doubts and notes.
 
     volume : Volume, its notes stand at the foot; labels : right 1 and left 2; litres : of
-    `volumes_in_litres`; sentences : of `anatomy.reasons_to_doubt`.
+    `lung_measures`; sentences : of `anatomy.reasons_to_doubt`.
     """
     figure = plt.figure(figsize=(TEXT_WIDTH, 5.2), layout="constrained")
     axes = figure.subplot_mosaic("abg\ncdg\nefh", width_ratios=(1, 1, 1.5))
