@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torchmetrics.functional.classification import multiclass_accuracy
+from torchmetrics.functional.classification import jaccard_index, multiclass_accuracy
 from torchmetrics.functional.segmentation import dice_score
 
 from utils import losses
@@ -47,6 +47,8 @@ def test_binary_metrics_against_evaluation():
     assert found["loss"] == pytest.approx((0 * 4 + 1 * 4 + 2 * 1) / 9)
     assert found["accuracy"] == pytest.approx(((logits > 0) == truths.bool()).float().mean())
     assert found["dsc"] == pytest.approx(dsc(logits[:, 0] > 0, truths[:, 0])[lung.numpy()].mean())
+    index = {"task": "multiclass", "num_classes": 2}
+    assert found["iou"] == pytest.approx(jaccard_index(logits > 0, truths.long(), **index).item())
 
 
 def test_label_metrics_against_torchmetrics():
@@ -60,6 +62,8 @@ def test_label_metrics_against_torchmetrics():
     assert found["accuracy"] == pytest.approx(expected.item())
     score = dice_score(predicted, labels[:, 0], 3, input_format="index", average="none")
     assert found["dsc"] == pytest.approx(score.mean().item())
+    index = jaccard_index(predicted, labels[:, 0], task="multiclass", num_classes=3)
+    assert found["iou"] == pytest.approx(index.item())
 
 
 def test_a_class_that_a_slice_does_not_hold_scores_nothing():
@@ -68,6 +72,7 @@ def test_a_class_that_a_slice_does_not_hold_scores_nothing():
     assert epoch_means([batch_sums(torch.tensor(0.0), logits, labels)])["dsc"] == 1
     nothing = epoch_means([batch_sums(torch.tensor(0.0), -logits[:, :1], labels)])
     assert nothing["accuracy"] == 1 and nothing["dsc"] != nothing["dsc"]
+    assert nothing["iou"] == 1  # of the background, the one class that occurs
 
 
 @pytest.mark.parametrize("loss", ["combined", "two_sided"])

@@ -1,6 +1,5 @@
 """Once through a loader: learning or measuring, and the metrics of the epoch."""
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -10,7 +9,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from utils.augment import augment
-from utils.overlap import dice, predicted_labels
+from utils.overlap import dice, iou, predicted_labels, share
 from utils.runtime import mixed_precision, rank_and_count, summed_over_processes
 from utils.settings import Settings
 
@@ -66,36 +65,37 @@ def on_device(loader, device, label):
 
 
 def batch_sums(value, logits, truths):
-    """What a batch adds to its epoch's metrics; float32 [5], left on the device.
+    """What a batch adds to its epoch's metrics; float32 [5 + 3 classes], left on the device.
 
-    Sums over slices of: loss, slices, binary accuracy, DSC, and how many DSC were summed.
+    Sums over slices of: loss, slices, binary accuracy, DSC, and how many DSC were summed; then the
+    pixels that are right, predicted and true of every class, the background among them.
     DSC (`overlap.dice`) is taken for each slice and class that the slice's truth holds: of lung for
     one map of logits, of every class with the background for several. An absent class scores
     nothing here, found or not. Truths that are shares of a pixel are rounded.
     """
     predicted, truths = predicted_labels(logits), truths.round().long()
-    classes = range(1, 2) if logits.shape[1] == 1 else range(logits.shape[1])
-    score, scored = torch.zeros_like(value), torch.zeros_like(value)
-    for label in classes:
+    score, scored, pixels = torch.zeros_like(value), torch.zeros_like(value), []
+    for label in range(max(2, logits.shape[1])):
         p, t = (predicted == label).flatten(1), (truths == label).flatten(1)
-        held = t.any(1)
-        dsc = dice((p & t).sum(1), p.sum(1), t.sum(1))
-        score += dsc.where(held, 0).sum()
-        scored += held.sum()
+        sizes = (p & t).sum(1), p.sum(1), t.sum(1)
+        pixels += [size.sum() for size in sizes]
+        if label or logits.shape[1] > 1:
+            score += dice(*sizes).where(sizes[2] > 0, 0).sum()
+            scored += (sizes[2] > 0).sum()
     n = len(truths)
     right = (predicted == truths).flatten(1).float().mean(1).sum()
-    return torch.stack([value * n, torch.full_like(value, n), right, score, scored]).float()
+    sums = (value * n, torch.full_like(value, n), right, score, scored, *pixels)
+    return torch.stack([each.float() for each in sums])
 
 
 def epoch_means(rows, device=None):
     """The metrics of an epoch from its batches' sums, those of all processes; waits for them.
 
+    iou : mean over classes, the background among them, over all pixels (`overlap.iou`).
     NaN each where there was no slice: a split without validation patients.
     """
-    totals = torch.stack(rows).cpu().double().sum(0).tolist() if rows else [0.0] * 5
-    loss, slices, right, score, scored = summed_over_processes(totals, device)
-    return {
-        "loss": loss / slices if slices else math.nan,
-        "accuracy": right / slices if slices else math.nan,
-        "dsc": score / scored if scored else math.nan,
-    }
+    totals = torch.stack(rows).cpu().double().sum(0).tolist() if rows else [0.0] * 11
+    loss, slices, right, score, scored, *pixels = summed_over_processes(totals, device)
+    means = share([loss, right, score], [slices, slices, scored]).tolist()
+    means.append(iou(*torch.tensor(pixels).view(-1, 3).T).nanmean().item())
+    return dict(zip(("loss", "accuracy", "dsc", "iou"), means, strict=True))
