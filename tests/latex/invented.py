@@ -49,7 +49,10 @@ def ct():
 
 def noise():
     """Notebook 06, first part."""
-    study = {"runs": ["06_*"], "figures": ["seed004_noise", "seed004_training_size"]}
+    names = ("noise", "by_epoch", "training_size")
+    study = {"runs": ["06_*"], "figures": [f"olander_{name}" for name in names]}
+    curve = {"best": 0.5, "best_epoch": 3, "last": 0.25, "last_five": 0.25}
+    study |= dict.fromkeys(("validated_on_clean", "validated_on_clean_and_noisy"), curve)
     study |= {"kind": "synthetic", "sigma": 5000, "kept": 32}
     study |= {name: {"pictures": 5, **BETWEEN} for name in ("fewest", "most")}
     return study | {latex_name(name): BETWEEN for name in NOISE}
@@ -71,11 +74,13 @@ CLASSES = dict.fromkeys(("pore", "grey_phase", "bright_phase", "mean"), 0.5)
 SLICES = dict.fromkeys(("accuracy", "empty_mask_accuracy", "precision", "recall", "F1"), 0.5)
 STUDIES = {  # data set -> study -> its numbers
     "phantom": {"loss_study": losses(), "robustness": ct()},
-    "synthetic_ct_slices": {"ct_slices": pictures("seed002_*", "seed002_confusion", **SLICES)},
+    "synthetic_ct_slices": {
+        "ct_slices": pictures("dansana2024_*", "dansana2024_confusion", **SLICES)
+    },
     "synthetic_xrays": {
         "xrays": pictures(
-            "seed003_*",
-            "seed003_side_by_side",
+            "bartels2022_*",
+            "bartels2022_side_by_side",
             ours_from_nothing=XRAY,
             ours_fine_tuned=XRAY,
             fine_tuning_gain={"mean": 0.5, "low": -0.25, "high": 0.75},
@@ -84,8 +89,8 @@ STUDIES = {  # data set -> study -> its numbers
     "synthetic_tomography": {
         "noise_study": noise(),
         "three_classes": pictures(
-            "seed004_*",
-            "seed004_misclassified",
+            "olander_*",
+            "olander_misclassified",
             ours_all_pictures=CLASSES,
             ours_two_sided_dice=CLASSES,
             ours_five_pictures=CLASSES,

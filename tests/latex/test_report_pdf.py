@@ -111,9 +111,23 @@ def test_a_number_that_is_gone_stops_the_build(exported):
         report.build_report("phantom")
 
 
+def test_a_split_without_validation_patients_has_a_report_too(exported):
+    """As the two coursework reports': their column stays empty, their sentences are left out."""
+    file = figures.figures_folder("phantom") / "metrics.json"
+    metrics = json.loads(file.read_text())
+    whole = " ".join(text_of(report.build_report("phantom")).split())
+    assert "validation patients, who choose" in whole and "rises to" in whole
+    del metrics["validation"], metrics["postprocessed"]["validation"]
+    metrics["settings"] |= {"schedule": "none", "keep": "last", "learning_rate": 0.125}
+    file.write_text(json.dumps(metrics))
+    text = " ".join(text_of(report.build_report("phantom")).split())
+    assert "validation patients" not in text and "of 0.125 at first" in text
+    assert "the last, are kept" in text and "and falls again" not in text
+
+
 HEADINGS = (
     "Which loss?",
-    "What does it bear?",
+    "Robustness",
     "CT slices as pictures",
     "Chest X-rays",
     "Three classes, noise and few pictures",

@@ -101,10 +101,10 @@ def test_numbers_that_name_no_run_are_refused(exported, content):
 
 def test_studies_of_image_sets_are_held_against_their_own_runs(exported):
     pictures = exported.parent / "xrays_of_ours"
-    run = exported.parents[1] / "data/xrays_of_ours/derived/runs/seed003_tuned" / RUN
+    run = exported.parents[1] / "data/xrays_of_ours/derived/runs/bartels2022_tuned" / RUN
     for file in (run, pictures / "side_by_side.pdf", pictures / "xrays.json"):
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text('{"runs": ["seed003_*"], "figures": ["side_by_side"]}')
+        file.write_text('{"runs": ["bartels2022_*"], "figures": ["side_by_side"]}')
     studies = report.read_studies([exported, pictures])
     assert {"metrics", "loss_study", "xrays"} == set(studies)
     report.refuse_stale(studies, ["figure1_loss"])

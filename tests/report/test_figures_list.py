@@ -49,6 +49,17 @@ def test_every_figure_of_the_report_is_saved_by_a_notebook():
     assert set(report.used_figures()) <= {name for _, name, _ in saved()}
 
 
+def test_the_report_numbers_its_figures_as_the_notebook_does():
+    """LaTeX counts figures in the order of the text; notebook 04 has the number in the name."""
+    main = (report.SOURCES / "report.tex").read_text()
+    order = re.findall(r"\\input\{(sections/\w+)\}", main)
+    sections = [(report.SOURCES / f"{name}.tex").read_text() for name in order]
+    names = re.findall(r"\\includegraphics(?:\[[^\]]*\])?\{([^}]+)\}", "".join(sections))
+    numbered = [int(name[6:].split("_")[0]) for name in names if name.startswith("figure")]
+    assert numbered == list(range(1, len(numbered) + 1))
+    assert all(name.startswith("figure") for name in names[: len(numbered)])
+
+
 def test_every_exported_study_is_known_to_the_report_and_listed():
     """Its numbers are held against their runs by notebook, and its file is named in the list."""
     exported = {}
