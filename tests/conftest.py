@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from dicom_factory import write_series
 
 # the tensors of tests are tiny, and the tests themselves run side by side
 torch.set_num_threads(1)
@@ -33,3 +34,12 @@ def empty_dataset(workspace):
     """Name of a data set that holds no case yet, in a workspace of its own."""
     (workspace / "data/mini/Images").mkdir(parents=True)
     return "mini"
+
+
+@pytest.fixture
+def two_cases(workspace):
+    """Folder of a data set called small: Case_000 and Case_001, five slices each."""
+    folder = workspace / "data" / "small"
+    for name in ("Case_000", "Case_001"):
+        write_series(folder / "Images" / name)
+    return folder

@@ -1,269 +1,81 @@
-"""The cases of a data set: a cache that is right after any change, mapped and not loaded."""
+"""The cases of a data set: what is one, what it is called, and which of its series is read."""
 
-import json
 import os
 import shutil
 
 import numpy as np
 import pytest
-from dicom_factory import expected_hu, set_pixels, write_series
+from dicom_factory import expected_hu, write_series
 
-from utils import cases
-from utils.cases import case_names, load_cases
+from utils.cases import case_names, load_cases, load_masks
 from utils.dicom.__main__ import main
 from utils.errors import InputError
 
 
-@pytest.fixture
-def dataset(workspace):
-    """Folder of a data set with two cases, in a workspace of its own."""
-    folder = workspace / "data" / "small"
-    for name in ("Case_000", "Case_001"):
-        write_series(folder / "Images" / name)
-    return folder
-
-
-@pytest.fixture
-def reads(monkeypatch):
-    """Names of the cases that were read from their files."""
-    seen = []
-    original = cases.read_series
-    monkeypatch.setattr(
-        cases, "read_series", lambda folder, uid: seen.append(folder.name) or original(folder, uid)
-    )
-    return seen
-
-
-def cache_of(dataset, name="Case_000"):
-    array = dataset / "derived" / "volumes" / f"{name}.npy"
-    return array, array.with_suffix(".json")
-
-
-def test_second_load_comes_memory_mapped_from_the_cache(dataset, reads):
-    first = load_cases("small")
-    second = load_cases("small")
-    assert reads == ["Case_000", "Case_001"]
-    assert list(first) == list(second) == ["Case_000", "Case_001"]
-    for one, other in zip(first.values(), second.values(), strict=True):
-        np.testing.assert_array_equal(other.hu, expected_hu(5))
-        assert isinstance(other.hu, np.memmap) and not other.hu.flags.writeable
-        np.testing.assert_array_equal(one.affine, other.affine)
-        assert (one.spacing, one.identity) == (other.spacing, other.identity)
-        assert (one.files, one.notes) == (other.files, other.notes)
-        assert all(os.path.isfile(file) for file in other.files)
-
-
-def test_cache_speaks_of_files_relative_to_the_data_set(dataset):
-    load_cases("small")
-    facts = json.loads(cache_of(dataset)[1].read_text())
-    assert facts["files"][0] == os.path.join("Images", "Case_000", "1-005.dcm")
-
-
-def test_notes_survive_the_cache(dataset):
-    (dataset / "Images" / "Case_000" / "README").write_text("x")
-    load_cases("small")
-    assert load_cases("small")["Case_000"].notes == ("Skipped 1 not DICOM (README).",)
-
-
-def test_changed_added_and_removed_sources_are_read_again(dataset, reads):
-    load_cases("small")
-    folder = dataset / "Images" / "Case_001"
-    write_series(folder, edit=lambda ds, k: set_pixels(ds, np.full((8, 6), 1024 + 77)))
-    assert (load_cases("small")["Case_001"].hu == 77).all()
-    write_series(folder, count=6)
-    np.testing.assert_array_equal(load_cases("small")["Case_001"].hu, expected_hu(6))
-    (folder / "1-001.dcm").unlink()
-    np.testing.assert_array_equal(load_cases("small")["Case_001"].hu, expected_hu(5))
-    assert reads == ["Case_000", "Case_001"] + ["Case_001"] * 3
-
-
-def shorten(array, facts):
-    array.write_bytes(array.read_bytes()[:-20])
-
-
-def pickled(array, facts):
-    """An object array, which only unpickling could read."""
-    np.save(array, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    vouch(array, facts)
-
-
-def other_type(array, facts):
-    np.save(array, expected_hu(5).astype(np.int32))
-    vouch(array, facts)
-
-
-def other_shape(array, facts):
-    np.save(array, expected_hu(4).astype(np.int16))
-    vouch(array, facts)
-
-
-def replaced(array, facts):
-    """Same size and type, other content: only the file's time tells."""
-    np.save(array, np.zeros((5, 8, 6), np.int16))
-
-
-def vouch(array, facts):
-    """Make the JSON agree with the array's file, as a hostile writer would."""
-    content = json.loads(facts.read_text())
-    content["array"] = [array.stat().st_size, array.stat().st_mtime_ns]
-    facts.write_text(json.dumps(content))
-
-
-def no_json(array, facts):
-    facts.unlink()
-
-
-def half_a_json(array, facts):
-    facts.write_text(facts.read_text()[:100])
-
-
-def foreign_json(array, facts):
-    facts.write_text(json.dumps({"hello": ["world"]}))
-
-
-def a_list(array, facts):
-    facts.write_text("[1, 2]")
-
-
-def bent_affine(array, facts):
-    content = json.loads(facts.read_text())
-    content["affine_lps_mm"][0][0] = float("nan")
-    facts.write_text(json.dumps(content))
-
-
-def older_format(array, facts):
-    content = json.loads(facts.read_text())
-    content["format"] = cases.FORMAT - 1
-    facts.write_text(json.dumps(content))
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        *(shorten, pickled, other_type, other_shape, replaced, no_json),
-        *(half_a_json, foreign_json, a_list, bent_affine, older_format),
-    ],
-)
-def test_damaged_or_foreign_cache_is_made_anew(dataset, reads, damage):
-    load_cases("small")
-    damage(*cache_of(dataset))
-    volume = load_cases("small")["Case_000"]
-    np.testing.assert_array_equal(volume.hu, expected_hu(5))
-    assert np.isfinite(volume.affine).all()
-    assert reads == ["Case_000", "Case_001", "Case_000"]
-    load_cases("small")
-    assert len(reads) == 3, "the cache made anew must hold"
-
-
-def test_two_processes_may_store_the_same_case_at_once(dataset, reads):
-    """The first one's JSON was written last, beside the second one's array."""
-    load_cases("small")
-    array, facts = cache_of(dataset)
-    of_the_first = facts.read_text()
-    array.unlink()
-    load_cases("small")
-    facts.write_text(of_the_first)
-    np.testing.assert_array_equal(load_cases("small")["Case_000"].hu, expected_hu(5))
-    assert reads == ["Case_000", "Case_001", "Case_000"]
-
-
-def test_all_bad_cases_are_reported_together(dataset):
-    write_series(dataset / "Images" / "Case_002")[2].unlink()
-    (dataset / "Images" / "Case_003").mkdir()
+def test_all_bad_cases_are_reported_together(two_cases):
+    write_series(two_cases / "Images" / "Case_002")[2].unlink()
+    (two_cases / "Images" / "Case_003").mkdir()
     with pytest.raises(InputError) as caught:
         load_cases("small")
     lines = str(caught.value).splitlines()
     assert lines[0] == "2 cases cannot be loaded."
     assert lines[1].startswith("Case_002: gap of 6 mm")
     assert lines[2].startswith("Case_003: no file")
-    assert not cache_of(dataset, "Case_002")[0].exists()
-    assert cache_of(dataset, "Case_001")[1].exists(), "good cases stay cached"
+    cached = {file.name for file in (two_cases / "derived" / "volumes").iterdir()}
+    good = {f"Case_00{number}{ending}" for number in range(2) for ending in (".npy", ".json")}
+    assert cached == good, "good cases stay cached"
 
 
-def test_only_the_cases_asked_for_are_read(dataset, reads):
-    assert list(load_cases("small", ["Case_001"])) == ["Case_001"]
-    assert reads == ["Case_001"]
-    with pytest.raises(InputError, match=r"Case_009: no such case .* Case_000, Case_001"):
-        load_cases("small", ["Case_009"])
-
-
-def test_any_folder_below_images_is_a_case(dataset):
-    (dataset / "Images" / "Case_000").rename(dataset / "Images" / "Müller 3")
-    (dataset / "Images" / "notes.txt").write_text("no case")
+def test_any_folder_below_images_is_a_case(two_cases):
+    (two_cases / "Images" / "Case_000").rename(two_cases / "Images" / "Müller 3")
+    (two_cases / "Images" / "notes.txt").write_text("no case")
     assert case_names("small") == ["Case_001", "Müller 3"]
     assert list(load_cases("small")) == ["Case_001", "Müller 3"]
 
 
-def test_data_set_without_cases_is_refused(dataset):
-    shutil.rmtree(dataset / "Images")
-    (dataset / "Images").mkdir()
+def test_data_set_without_cases_is_refused(two_cases):
+    shutil.rmtree(two_cases / "Images")
+    (two_cases / "Images").mkdir()
     with pytest.raises(InputError, match="holds no case"):
         load_cases("small")
 
 
-def test_a_killed_write_leaves_no_trusted_half(dataset, reads, monkeypatch):
-    """The array is there, its JSON is not: read again, as if nothing had been."""
-
-    def killed(*_, **__):
-        raise KeyboardInterrupt
-
-    load_cases("small", ["Case_001"])
-    array, facts = cache_of(dataset)
-    with monkeypatch.context() as patch:
-        patch.setattr(cases.json, "dumps", killed)
-        with pytest.raises(KeyboardInterrupt):
-            load_cases("small", ["Case_000"])
-    assert array.exists() and not facts.exists()
-    assert len(list(array.parent.iterdir())) == 3, "no temporary file stays"
-    np.testing.assert_array_equal(load_cases("small")["Case_000"].hu, expected_hu(5))
-
-
-def test_full_disk_is_one_clear_error(dataset, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(cases.np, "save", full)
-    with pytest.raises(InputError, match=r"Case_000: .*Case_000.npy cannot be written \(No space"):
-        load_cases("small", ["Case_000"])
-    assert list(cache_of(dataset)[0].parent.iterdir()) == []
-
-
-def test_a_link_keeps_its_own_name(dataset):
+def test_a_link_keeps_its_own_name(two_cases):
     """Two patients' links may both lead to a folder called CT."""
     for number in range(2):
-        case = dataset / "Images" / f"Case_00{number}"
-        case.rename(dataset / f"patient {number}")
-        (dataset / f"patient {number}" / "CT").mkdir()
-        for file in (dataset / f"patient {number}").glob("*.dcm"):
+        case = two_cases / "Images" / f"Case_00{number}"
+        case.rename(two_cases / f"patient {number}")
+        (two_cases / f"patient {number}" / "CT").mkdir()
+        for file in (two_cases / f"patient {number}").glob("*.dcm"):
             file.rename(file.parent / "CT" / file.name)
-        case.symlink_to(dataset / f"patient {number}" / "CT", target_is_directory=True)
+        case.symlink_to(two_cases / f"patient {number}" / "CT", target_is_directory=True)
     volumes = load_cases("small")
     assert [volume.identity["case"] for volume in volumes.values()] == ["Case_000", "Case_001"]
 
 
-def test_of_several_series_that_of_series_txt_is_loaded_and_kept_apart(dataset):
+def test_of_several_series_that_of_series_txt_is_loaded_and_kept_apart(two_cases):
     def sharp(ds, k):
         ds.SeriesInstanceUID, ds.SOPInstanceUID = "1.2.3", f"1.2.3.{k}"
 
-    write_series(dataset / "Images" / "Case_000" / "sharp", count=3, edit=sharp)
+    write_series(two_cases / "Images" / "Case_000" / "sharp", count=3, edit=sharp)
     with pytest.raises(InputError, match=r"2 series: .*series\.txt for a data set"):
         load_cases("small")
-    choice = dataset / "series.txt"
+    choice = two_cases / "series.txt"
     for uid, slices in (("1.2.3", 3), ("largest", 5), ("1.2.3", 3)):
         choice.write_text(f"Case_000 {uid}\n")
         np.testing.assert_array_equal(load_cases("small")["Case_000"].hu, expected_hu(slices))
-        assert main([str(dataset)]) == 0
+        assert main([str(two_cases)]) == 0
 
 
-def test_masks_of_macos_are_no_masks(dataset):
-    folder = dataset / "Segmentations"
+def test_masks_of_macos_are_no_masks(two_cases):
+    folder = two_cases / "Segmentations"
     folder.mkdir()
     np.savez(folder / "Case_000_seg.npz", masks=np.zeros((5, 8, 6), np.uint8))
     (folder / "._Case_000_seg.npz").write_bytes(b"\0\5\x16\7" + bytes(300))
-    assert list(cases.load_masks("small")) == ["Case_000"]
+    assert list(load_masks("small")) == ["Case_000"]
 
 
-def test_a_name_that_cannot_be_shown_is_refused(dataset):
-    os.rename(dataset / "Images/Case_001", os.fsencode(dataset / "Images/Case_") + b"\xff")
+def test_a_name_that_cannot_be_shown_is_refused(two_cases):
+    os.rename(two_cases / "Images/Case_001", os.fsencode(two_cases / "Images/Case_") + b"\xff")
     with pytest.raises(InputError, match=r"Case_\\udcff: a name that cannot be shown. Rename"):
         load_cases("small")
