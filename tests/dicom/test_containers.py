@@ -62,12 +62,6 @@ def windowed(image):
     return SimpleITK.Cast(SimpleITK.RescaleIntensity(image, 0, 255), SimpleITK.sitkUInt8)
 
 
-def not_finite(image):
-    image = as_float(image)
-    image[0, 0, 0] = float("nan")
-    return image
-
-
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -106,10 +100,36 @@ def test_an_image_that_does_not_tell_left_from_right_is_refused(tmp_path, ending
         read_series(file)
 
 
-def test_what_is_no_number_is_refused(tmp_path):
-    """NIfTI's library makes 0 of it before anybody can look."""
-    file, _ = converted(tmp_path, ".nrrd", change=not_finite)
-    with pytest.raises(InputError, match="which no CT has"):
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha"])
+@pytest.mark.parametrize("kind", [SimpleITK.sitkFloat32, SimpleITK.sitkFloat64])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_what_is_no_number_is_refused(tmp_path, ending, kind, value):
+    """NIfTI's library makes 0 of it, which is water, before anybody can look."""
+
+    def holed(image):
+        image = SimpleITK.Cast(image, kind)
+        image[0, 0, 0] = image[2, 1, 3] = float(value)
+        return image
+
+    file, _ = converted(tmp_path, ending, change=holed)
+    with pytest.raises(InputError, match=r": 2 of its voxels are no numbers\. Put air"):
+        read_series(file)
+
+
+def test_what_is_no_number_is_seen_in_either_byte_order(tmp_path):
+    file, expected = converted(tmp_path, ".nii", change=as_float)
+    data = file.read_bytes()
+    order = [(0, "i4", 1), (40, "i2", 8), (56, "f4", 3), (68, "i2", 4), (76, "f4", 11)]
+    order += [(124, "f4", 6), (140, "i4", 2), (252, "i2", 2), (256, "f4", 18), (352, "f8", 240)]
+    swapped = bytearray(data)  # NIfTI-1, every number of it
+    for start, kind, count in order:
+        numbers = np.frombuffer(data, "<" + kind, count, start)
+        swapped[start : start + numbers.nbytes] = numbers.astype(">" + kind).tobytes()
+    file.write_bytes(swapped)
+    assert np.array_equal(read_series(file).hu, expected.hu)
+    swapped[352:360] = np.array(np.nan, ">f8").tobytes()
+    file.write_bytes(swapped)
+    with pytest.raises(InputError, match="1 of its voxels are no numbers"):
         read_series(file)
 
 

@@ -28,7 +28,9 @@ CHECKED_BY = {
     "make run": ".ci/run",
     "make test": ".ci/run",
     "make help": "tests/project/test_project.py::test_make_help_lists_the_two_commands",
-    "make studies": "tests/project/test_commands.py::test_notebooks_are_executed_one_after_the_other",
+    "make studies": (
+        "tests/project/test_commands.py::test_notebooks_are_executed_one_after_the_other"
+    ),
     "make run DATASET=path/to/folder": (
         "tests/project/test_commands.py::test_make_run_refuses_with_a_sentence"
     ),

@@ -101,6 +101,9 @@ def _check_header(reader, path):
         start, bits = float(known.get("vox_offset", 352)), int(known.get("bitpix", 0))
         if start + math.prod(size) * bits // 8 > path.stat().st_size:
             raise InputError("it ends before its last voxel: truncated. Fetch it again")
+        if known.get("datatype") in ("16", "64"):  # of NaN, NIfTI's library makes 0, that is water
+            order = "<" if np.fromfile(path, "u1", 1)[0] else ">"  # the first number is 348 or 540
+            _check_numbers(np.memmap(path, f"{order}f{bits // 8}", "r", int(start), size))
         placed = {known.get("qform_code", "0"), known.get("sform_code", "0")} != {"0"}
     elif "Nrrd" in reader.GetImageIO():
         placed = "NRRD_space" in known
@@ -114,10 +117,17 @@ def _check_header(reader, path):
         )
 
 
+def _check_numbers(values):
+    """Refuse values of which some are NaN or infinite, with their count."""
+    if wrong := values.size - np.count_nonzero(np.isfinite(values)):
+        raise InputError(f"{wrong:,} of its voxels are no numbers. Put air, -1024, in their place")
+
+
 def _hounsfield(values):
     """Values as HU int16, nothing below -1024, and notes; InputError where they are none."""
+    _check_numbers(values)
     low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(values).all() and low > -1e6 and high <= np.iinfo(np.int16).max):
+    if not (low > -1e6 and high <= np.iinfo(np.int16).max):
         raise InputError(f"it holds values of {low:g} to {high:g}, which no CT has")
     air = float((values < -500).mean())
     if air < LEAST_AIR:
