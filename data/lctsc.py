@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tqdm.auto import tqdm
 
-from utils.dicom import read_series
+from utils.dicom import read_header, read_series
 from utils.errors import InputError, command
 from utils.masks import read_rtstruct, save_mask
 from utils.workspace import shown, workspace, written_whole
@@ -209,10 +209,12 @@ def _fetch(patient, missing, staging, fetch):
 def _convert(patient, images, contours, mask_file):
     """RTSTRUCT to npz, both lungs; returns notes."""
     volume = read_series(images)
-    if volume.hu.shape[0] != patient.ct.files or volume.identity["patient_id"] != patient.name:
+    header = read_header(Path(volume.files[0]), patient.case)
+    name = header.facts.patient_id if header else ""
+    if volume.hu.shape[0] != patient.ct.files or name != patient.name:
         raise InputError(
             f"{patient.case}: {shown(images)} holds {volume.hu.shape[0]} slices of "
-            f"{volume.identity['patient_id'] or 'nobody'}, expected {patient.ct.files} of "
+            f"{name or 'nobody'}, expected {patient.ct.files} of "
             f"{patient.name}. Delete that folder and run the same command again."
         )
     (rtstruct,) = contours.glob("*.dcm")

@@ -42,12 +42,6 @@ def test_second_load_comes_memory_mapped_from_the_cache(two_cases, reads):
         assert all(os.path.isfile(file) for file in other.files)
 
 
-def test_cache_speaks_of_files_relative_to_the_data_set(two_cases):
-    load_cases("small")
-    facts = json.loads(cache_of(two_cases)[1].read_text())
-    assert facts["files"][0] == os.path.join("Images", "Case_000", "1-005.dcm")
-
-
 def test_notes_survive_the_cache(two_cases):
     (two_cases / "Images" / "Case_000" / "README").write_text("x")
     load_cases("small")

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
-from utils.dicom import Volume, list_names, read_series
+from utils.dicom import Volume, list_names, read_header, read_series
 from utils.errors import InputError, about, refused
 from utils.masks import load_mask
 from utils.workspace import cases_in, chosen_series, dataset_folder, derived_folder, written_whole
 
-FORMAT = 2  # raise it when the loader's result changes, so that old caches are read again
+FORMAT = 3  # raise it when the loader's result changes, so that old caches are read again
 
 
 class Pair(NamedTuple):
@@ -120,14 +120,14 @@ def create_paired_data(volumes: dict[str, Volume], masks: dict[str, np.ndarray])
 def _load_case(source, name, cache, series):
     """One case from the cache, read again from its files if need be."""
     folder = source / "Images" / name
-    fingerprint = source_fingerprint(folder) + (f" {series}" if series else "")
-    volume = _cached(source, cache / f"{name}.npy", fingerprint)
+    names, fingerprint = _sources(folder, series)
+    volume = _cached(folder, names, cache / f"{name}.npy", fingerprint)
     if volume is None:
         fresh = read_series(folder, series)
         advice = "Free some space, or set LUNG_WORKSPACE to a folder that can be written."
         with refused(f"{name}: {cache / name}.npy cannot be written", advice, OSError):
-            _store(source, fresh, cache / f"{name}.npy", fingerprint)
-        volume = _cached(source, cache / f"{name}.npy", fingerprint)
+            _store(folder, names, fresh, cache / f"{name}.npy", fingerprint)
+        volume = _cached(folder, names, cache / f"{name}.npy", fingerprint)
     if volume is None:
         raise InputError(
             f"{name}: {cache / name}.npy was written but does not read back as written. "
@@ -136,26 +136,28 @@ def _load_case(source, name, cache, series):
     return volume
 
 
-def source_fingerprint(folder: Path) -> str:
-    """Digest of names, sizes and modification times of all files below a folder.
+def _sources(folder, series):
+    """Names of all files below a folder, and a digest of them, their sizes and times, and `series`.
 
     Not of their bytes: to hash those would cost as much as to read the series, which is what
     the cache is to spare. Whoever edits a file changes its time.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256((series or "").encode("utf-8", "replace"))
     with about(folder.name):
+        names = list_names(folder)
         try:
-            for name in list_names(folder):
+            for name in names:
                 facts = os.stat(os.path.join(folder, name))
                 line = f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
                 digest.update(line.encode("utf-8", "replace"))
         except OSError as error:
             raise InputError(f"{error.filename} cannot be read ({error.strerror})") from None
-    return digest.hexdigest()
+    return names, digest.hexdigest()
 
 
-def _store(source, volume, path, fingerprint):
-    """Write a volume's array, then the JSON that vouches for it.
+def _store(folder, names, volume, path, fingerprint):
+    """Write a volume's array, then the JSON that vouches for it, and says nothing of the patient:
+    no header's text or UID, and of the files which of `names` they are.
 
     The array's time is set from the fingerprint: where two processes store the same case at
     once, the JSON of either vouches for the array of either.
@@ -164,6 +166,7 @@ def _store(source, volume, path, fingerprint):
         np.save(temporary, volume.hu, allow_pickle=False)
         nanoseconds = int(fingerprint[:15], 16)
         os.utime(temporary, ns=(nanoseconds, nanoseconds))
+    place = {name: number for number, name in enumerate(names)}
     facts = {
         "format": FORMAT,
         "fingerprint": fingerprint,
@@ -171,9 +174,8 @@ def _store(source, volume, path, fingerprint):
         "shape": list(volume.hu.shape),
         "spacing_mm": list(volume.spacing),
         "affine_lps_mm": volume.affine.tolist(),
-        "identity": volume.identity,
         "stored_axes": volume.stored_axes,
-        "files": [os.path.relpath(file, source) for file in volume.files],
+        "files": [place[os.path.relpath(file, folder)] for file in volume.files],
         "notes": list(volume.notes),
     }
     with written_whole(path.with_suffix(".json")) as temporary:
@@ -186,7 +188,7 @@ def _array_facts(path):
     return [facts.st_size, facts.st_mtime_ns]
 
 
-def _cached(source, path, fingerprint):
+def _cached(folder, names, path, fingerprint):
     """Volume from the cache; None if it is absent, of other sources, damaged or foreign."""
     try:
         facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -196,11 +198,11 @@ def _cached(source, path, fingerprint):
         hu = np.load(path, mmap_mode="r", allow_pickle=False)
         affine = np.array(facts["affine_lps_mm"], dtype=float)
         spacing = tuple(float(length) for length in facts["spacing_mm"])
-        files = tuple(os.path.join(source, file) for file in facts["files"])
-        identity = {str(key): str(value) for key, value in facts["identity"].items()}
+        files = tuple(os.path.join(folder, names[number]) for number in facts["files"])
+        identity = {"case": folder.name, **read_header(Path(files[0]), folder.name).identity()}
         notes = tuple(str(note) for note in facts["notes"])
         stored_axes = str(facts["stored_axes"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError):
         return None
     sound = (
         isinstance(hu, np.memmap)
@@ -208,6 +210,7 @@ def _cached(source, path, fingerprint):
         and hu.flags.c_contiguous
         and list(hu.shape) == facts["shape"]
         and hu.ndim == 3
+        and min(facts["files"]) >= 0
         and affine.shape == (4, 4)
         and np.isfinite(affine).all()
         and len(spacing) == 3

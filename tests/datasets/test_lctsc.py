@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from dicom_factory import ROOT
 from lctsc_archive import EXPECTED, Archive, box
+from pydicom import dcmread
 from rtstruct_factory import write_rtstruct
 
 from data import lctsc
@@ -53,7 +54,7 @@ def test_the_same_patient_is_the_same_case_however_many_are_fetched(archive):
     folder = lctsc.make_dataset("LCTSC-Train-S1-002", fetch=archive.fetch)
     assert [path.name for path in (folder / "Images").iterdir()] == ["Case_002"]
     load = load_cases(str(folder))["Case_002"]
-    assert load.identity["patient_id"] == "LCTSC-Train-S1-002"
+    assert dcmread(load.files[0]).PatientID == "LCTSC-Train-S1-002"
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def read_page(path):
 
 def test_page_is_self_contained_and_holds_no_identity(chest, tmp_path):
     volume = as_volume(chest[0], name="</script><b>Case_007 & Co")
-    volume.identity["patient_id"] = "SECRET-17"
+    volume.identity["series_uid"] = "SECRET-17"
     text, held = read_page(export_html(tmp_path / "page.html", volume, *chest[1:]))
     assert not re.search(r"https?://|\bsrc=|\bhref=|@import", text)
     assert "default-src 'none'" in text and "SECRET-17" not in text and "<b>" not in text

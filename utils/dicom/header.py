@@ -16,7 +16,7 @@ from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from utils.dicom.values import text
-from utils.errors import InputError, refused
+from utils.errors import InputError, printable, refused
 
 HEADER_BLOCK = 16 * 1024  # bytes read first: holds the whole header of an ordinary slice
 LARGEST_FILE = 2 * 1024**3  # bytes; an enhanced CT of 4000 slices of 512² is as long
@@ -38,12 +38,11 @@ PIXEL_TAGS = {0x7FE00008, 0x7FE00009, PIXEL_DATA}  # float, double and integer p
 Facts = namedtuple(
     "Facts",
     """modality sop_class image_type patient_id patient_name study_uid series_uid
-    instance_uid frame_of_reference_uid series_description manufacturer manufacturer_model
-    patient_position rescale_type photometric""",
+    instance_uid frame_of_reference_uid series_description rescale_type photometric""",
 )
 KEYWORDS = """Modality SOPClassUID ImageType PatientID PatientName StudyInstanceUID
-    SeriesInstanceUID SOPInstanceUID FrameOfReferenceUID SeriesDescription Manufacturer
-    ManufacturerModelName PatientPosition RescaleType PhotometricInterpretation""".split()
+    SeriesInstanceUID SOPInstanceUID FrameOfReferenceUID SeriesDescription
+    RescaleType PhotometricInterpretation""".split()
 
 
 @dataclass(eq=False)
@@ -61,6 +60,12 @@ class Source:
     pixel_offset: int = 0  # of the value's first byte
     pixel_length: int = 0  # bytes, or ENCAPSULATED
     inflated: bytes | None = None
+
+    def identity(self):
+        """How masks refer to the series, and its coding. Of the patient nothing; never stored."""
+        named = ("series_uid", "frame_of_reference_uid")
+        said = {name: printable(getattr(self.facts, name)) for name in named}
+        return {**said, "transfer_syntax": self.syntax}
 
     def read(self, offset, length=-1):
         """Bytes of the file (or of its inflated data set), to the end if no length is given."""

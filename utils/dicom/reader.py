@@ -18,10 +18,6 @@ from utils.dicom.series import check_uniform, one_series, without_copies
 from utils.dicom.values import library_silenced
 from utils.errors import InputError, about, printable
 
-# What of a header is kept with a volume: to tell whose it is, and to refer to it
-IDENTITY = """patient_id study_uid series_uid frame_of_reference_uid series_description manufacturer
-    manufacturer_model patient_position""".split()
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Volume:
@@ -29,11 +25,12 @@ class Volume:
 
     hu : int16 [slices, rows, cols], Hounsfield units, read-only. Slice 0 is the feet end, row 0
     anterior, column 0 the patient's right. spacing : (slice, row, col) in mm. affine : float64
-    4x4, (slice, row, col, 1) -> patient coordinates (LPS) in mm. identity : str -> str. files :
-    source file of each slice, along the axis that is the files' slice axis (axis 0 unless the
-    series is coronal or sagittal). notes : warnings, one sentence each. stored_axes : senses of
-    the files' slice, row and column axis, such as "HPL", the canonical ones, or "FAR"; the
-    methods go from the canonical grid to that of the files.
+    4x4, (slice, row, col, 1) -> patient coordinates (LPS) in mm. identity : str -> str, the case's
+    name and what `Source.identity` says; nothing of the patient. files : source file of each
+    slice, along the axis that is the files' slice axis (axis 0 unless the series is coronal or
+    sagittal). notes : warnings, one sentence each. stored_axes : senses of the files' slice, row
+    and column axis, such as "HPL", the canonical ones, or "FAR"; the methods go from the
+    canonical grid to that of the files.
     """
 
     hu: np.ndarray
@@ -111,8 +108,8 @@ def _read_container(path, series_uid):
         stored, notes, affine = read_image(path, suffix)
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         canonical = geometry.canonical_axes((affine[:3, :3] / lengths).T)
-        identity = {"case": case, **dict.fromkeys((*IDENTITY, "transfer_syntax"), "")}
-        return _volume(stored, affine, lengths, canonical, identity=identity, notes=tuple(notes))
+        facts = {"identity": {"case": case}, "notes": tuple(notes)}
+        return _volume(stored, affine, lengths, canonical, **facts)
 
 
 def _volume(stored, affine, lengths, canonical, **facts):
@@ -150,13 +147,12 @@ def _read(folder, case, series_uid):
     row, col = frames[0].pixel_spacing
     affine = np.eye(4)
     affine[:3] = np.column_stack([step, axes[1] * row, axes[2] * col, positions[0]])
-    said = {name: printable(getattr(frames[0].source.facts, name)) for name in IDENTITY}
     return _volume(
         stored,
         affine,
         (np.linalg.norm(step), row, col),
         canonical,
-        identity={"case": case, **said, "transfer_syntax": frames[0].source.syntax},
+        identity={"case": case, **frames[0].source.identity()},
         files=tuple(str(frame.source.path) for frame in frames),
         notes=tuple(map(printable, notes + place_notes + copy_notes + step_notes + pixel_notes)),
         stored_axes=geometry.axes_code(canonical),
@@ -182,14 +178,10 @@ def _step(frames, positions, axes):
 def series_summary(volume: Volume) -> str:
     """A series in a few lines of text."""
     slices, rows, cols = volume.hu.shape
-    identity = volume.identity
     step, row, col = volume.spacing
     lines = [
-        f"{identity['case']}: {slices} slices of {rows} x {cols}, "
+        f"{volume.identity['case']}: {slices} slices of {rows} x {cols}, "
         f"{step:.4g} x {row:.4g} x {col:.4g} mm",
-        f"  patient {identity['patient_id'] or '?'}, "
-        f"{identity['manufacturer'] or 'no manufacturer'}, "
-        f"“{identity['series_description'] or 'no description'}”",
-        f"  {volume.hu.min()} to {volume.hu.max()} HU, series {identity['series_uid']}",
+        f"  {volume.hu.min()} to {volume.hu.max()} HU",
     ]
     return "\n".join(lines + [f"  note: {note}" for note in volume.notes])
