@@ -46,18 +46,24 @@ def test_fields_from_the_command_line():
     ("text", "said"),
     [
         ("epoch=3", "There is no setting 'epoch'.*choose from split, image_size"),
-        ("epochs", "epochs= cannot be: expected int"),
-        ("epochs=3.5", "epochs=3.5 cannot be: expected int"),
-        ("epochs=True", "expected int"),
-        ("beta=half", "beta=half cannot be: expected float"),
-        ("flip_rows=1", "expected bool"),
-        ("window=(1,'a')", "window="),
-        ("beta=__import__('os')", "expected float"),
+        ("epochs", "epochs is '', expected whole from 1 to 100000"),
+        ("epochs=3.5", "epochs is 3.5, expected whole"),
+        ("epochs=True", "epochs is True, expected whole"),
+        ("beta=half", "beta is 'half', expected number from 0 to 1"),
+        ("flip_rows=1", "flip_rows is 1, expected one of false true"),
+        ("window=(1,'a')", "window.1 is 'a', expected number"),
+        ("beta=__import__('os')", "expected number"),
+        ("image_size=-5", "image_size is -5, expected whole"),
+        ("levels=0", "levels is 0, expected whole from 1"),
+        ("width=-2", "width is -2, expected whole from 1"),
+        ("window=(400,-1000)", r"window \(400.0, -1000.0\) is turned round"),
+        ("keep=all", "keep is 'all', expected one of best last"),
+        ("learning_rate=1e999", "learning_rate is inf, expected number"),
     ],
 )
 def test_fields_that_cannot_be(text, said):
     with pytest.raises(InputError, match=said):
-        fields(text)
+        preset("quick", **fields(text))
 
 
 def test_settings_of_an_older_run_can_be_read():
@@ -73,7 +79,17 @@ def test_a_preset_with_changes_and_an_unknown_one():
         preset("quik")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"window": [0, 1], "warp": 9}', '{"window": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{}", '{"window": [0, 1], "warp": 9}', '{"window": 3}'),
+        *('{"window": [400, -1000]}', '{"window": [NaN, 400]}', '{"window": [0, 1, 2]}'),
+        *('{"window": [0, 1], "image_size": "128"}', '{"window": [0, 1], "image_size": 17.5}'),
+        *('{"window": [0, 1], "image_size": -5}', '{"window": [0, 1], "beta": 1e999}'),
+        *('{"window": [0, 1], "epochs": true}', '{"window":' * 9000, '{"window": [0, "1"]}'),
+    ],
+    ids=lambda text: text[:40],
+)
 def test_unreadable_settings(text):
     with pytest.raises(InputError, match="settings cannot be read"):
         settings_from_json(text)

@@ -4,10 +4,12 @@ import ast
 import dataclasses
 import json
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from utils.errors import InputError
+from utils.errors import InputError, refused
+from utils.records import check, parsed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,10 +66,16 @@ class Settings:
     crop: int = 0  # px; side of the square, out of each slice, that training sees; 0: all of it
 
     def __post_init__(self) -> None:
-        """Raise InputError for a size that the levels cannot halve, down to 2 x 2 px.
+        """Raise InputError for a field of another type or out of its range (records.json).
 
-        Of a single pixel, batch normalisation has no spread.
+        And for a window turned round, or a size that the levels cannot halve, down to 2 x 2 px:
+        of a single pixel, batch normalisation has no spread.
         """
+        with refused("These settings cannot be", "Choose what settings.py says.", ValueError):
+            check(dataclasses.asdict(self), "settings")
+        object.__setattr__(self, "window", tuple(map(float, self.window)))
+        if self.window[0] >= self.window[1]:
+            raise InputError(f"The window {self.window} is turned round: the lower end is first.")
         step = 2 ** (self.levels - 1)
         if self.image_size % step or self.image_size < 2 * step:
             raise InputError(
@@ -92,7 +100,7 @@ def fields(text: str) -> dict[str, Any]:
     """Fields of Settings written as "name=value name=value": for `preset(name, **fields(text))`.
 
     Values are written as in Python, texts without quotes: "epochs=3 schedule=none flip_rows=True".
-    Raises InputError for a name that Settings do not have, or a value of another type.
+    Raises InputError for a name that Settings do not have; the values are checked by Settings.
     """
     found = {}
     kinds = {field.name: field.type for field in dataclasses.fields(Settings)}
@@ -102,25 +110,13 @@ def fields(text: str) -> dict[str, Any]:
             raise InputError(
                 f"There is no setting {name!r} (in {text!r}); choose from {', '.join(kinds)}."
             )
-        found[name] = _of_kind(name, value, kinds[name])
+        found[name] = value
+        if kinds[name] is not str:
+            with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+                found[name] = ast.literal_eval(value)
+        if kinds[name] is float and type(found[name]) is int:
+            found[name] = float(found[name])
     return found
-
-
-def _of_kind(name, text, kind):
-    """The value that a text writes for a field of Settings."""
-    if kind is str:
-        return text
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        value = text
-    if kind is float and type(value) is int:
-        return float(value)
-    ends = list(map(type, value)) if type(value) is tuple else []
-    window = len(ends) == 2 and set(ends) <= {int, float}
-    if not (window if kind not in (int, float, bool) else type(value) is kind):
-        raise InputError(f"{name}={text} cannot be: expected {getattr(kind, '__name__', kind)}.")
-    return value
 
 
 def settings_to_json(settings: Settings) -> str:
@@ -131,13 +127,12 @@ def settings_to_json(settings: Settings) -> str:
 def settings_from_json(text: str) -> Settings:
     """Settings from JSON text; fields that are not there take their defaults.
 
-    Raises InputError when the text is no JSON, has no window, or has a field of another version.
+    Raises InputError when the text is no JSON, has no window, a field of another version, or a
+    value that cannot be.
     """
     try:
-        values = json.loads(text)
-        values["window"] = tuple(float(bound) for bound in values["window"])
-        return Settings(**values)
-    except (ValueError, TypeError, KeyError) as error:  # an InputError of Settings is one too
+        return Settings(**parsed(text, "settings"))
+    except ValueError as error:  # an InputError of Settings is one too
         raise InputError(
             f"These settings cannot be read ({error}); they were written by another version or "
             "damaged. Train the run again (notebook 03)."

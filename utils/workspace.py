@@ -5,11 +5,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from utils.errors import InputError, refused
+from utils.records import read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +21,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # What macOS, Windows and network drives leave in folders, besides hidden files and folders
 LEFT_BEHIND = """__macosx @eadir @recycle @tmp #recycle #snapshot $recycle.bin lost+found thumbs.db
     desktop.ini""".split()
+UNFINISHED = ".lungs-unfinished-"  # so begins the name of what is being written, and no user's file
 
 
 def workspace() -> Path:
@@ -32,8 +36,7 @@ def dataset_folder(dataset: Path | str) -> Path:
     the same parameter works on the command line and inside `notebooks/`. Raises InputError
     when there is no such folder or no `Images/` in it.
     """
-    candidates = [workspace() / "data" / dataset, REPOSITORY / dataset, Path(dataset)]
-    for candidate in candidates:
+    for candidate in _candidates(dataset):
         if (candidate / "Images").is_dir():
             return candidate.resolve()
     hint = "`make phantom` makes it" if dataset == "phantom" else "data/README.md shows the layout"
@@ -41,6 +44,11 @@ def dataset_folder(dataset: Path | str) -> Path:
         f"There is no data set {dataset!r}: neither a name under data/ nor a path to a folder "
         f"that holds Images/Case_000, Images/Case_001 … ({hint})."
     )
+
+
+def _candidates(dataset):
+    """Where a data set of this name or path may lie."""
+    return [workspace() / "data" / dataset, REPOSITORY / dataset, Path(dataset)]
 
 
 def left_behind(name: str) -> bool:
@@ -92,7 +100,7 @@ def derived_folder(dataset: Path | str) -> Path:
     derived = workspace() / "data" / source.name / "derived"
     marker = derived / "source.json"
     if marker.exists():
-        owner = json.loads(marker.read_text())["folder"]
+        owner = read_record(marker, "source", f"Delete {shown(derived)}.")["folder"]
         if owner != str(source):
             raise InputError(
                 f"{shown(derived)} was computed from another data set of the same name ({owner}), "
@@ -113,8 +121,12 @@ def run_folder(dataset: Path | str, preset_name: str, changes: str = "") -> Path
 
 
 def figures_folder(dataset: Path | str) -> Path:
-    """Folder of the exported figures and numbers of a data set: `figures/<its name>`."""
-    return workspace() / "figures" / Path(dataset).resolve().name
+    """Folder of the exported figures and numbers of a data set: `figures/<its name>`.
+
+    As for `derived_folder` the name is that of the folder itself where a link leads to it.
+    """
+    found = [folder for folder in _candidates(dataset) if folder.is_dir()]
+    return workspace() / "figures" / (found or [Path(dataset)])[0].resolve().name
 
 
 def shown(path: Path | str) -> Path:
@@ -128,19 +140,47 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it into place if nothing fails.
 
     A reader sees the old file or the new one, never half of one; a killed process leaves the
-    old file intact (PEP 428's Path.replace is atomic within a file system).
+    old file intact (PEP 428's Path.replace is atomic within a file system). Raises InputError
+    where the system denies it, as on a full disk.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{os.urandom(4).hex()}{path.suffix}")
-    temporary.touch()  # with the mode of any new file, which not all libraries give to theirs
-    mode = temporary.stat().st_mode
-    try:
-        yield temporary
-        temporary.chmod(mode)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    temporary = path.with_name(f"{UNFINISHED}{os.urandom(8).hex()}{path.suffix}")
+    advice = "Free some space, or give permission. What was there before is as it was."
+    with refused(f"{shown(path)} cannot be written", advice, OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.touch()  # with the mode of any new file, which not all libraries give
+            mode = temporary.stat().st_mode
+            yield temporary
+            temporary.chmod(mode)
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make a folder and have it alone for the time of a with block; another process waits.
+
+    What a killed process had begun to write there is swept away, which is safe now. Raises
+    InputError for a link, through which nothing is written, and where the system denies it.
+    """
+    advice = "Free some space, or give permission. Finished files are as they were."
+    with refused(f"{shown(folder)} cannot be written to", advice, OSError):
+        if folder.is_symlink():
+            raise InputError(f"{shown(folder)} is a link. Nothing is written there; remove it.")
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"Another process works in {shown(folder)}; this one waits.", flush=True)
+            lock.acquire()
+        with lock:
+            for leftover in folder.glob(UNFINISHED + 16 * "[0-9a-f]" + "*"):
+                leftover.unlink()
+            yield
 
 
 @contextmanager
@@ -150,7 +190,7 @@ def folder_written_whole(folder: Path | str) -> Iterator[Path]:
     An empty folder there is replaced; whoever calls has looked that it holds nothing else.
     """
     folder = Path(folder)
-    temporary = folder.with_name(f".{folder.name}-{os.urandom(4).hex()}")
+    temporary = folder.with_name(f"{UNFINISHED}{os.urandom(8).hex()}")
     temporary.mkdir(parents=True)
     try:
         yield temporary

@@ -75,7 +75,9 @@ def check_whole(folder):
             with safe_open(file, framework="pt") as archive:
                 for name in archive.keys():
                     archive.get_tensor(name)
-                epochs = max(epochs, len(json.loads((archive.metadata()).get("history", "[]"))))
+                facts = json.loads(archive.metadata()["facts"])
+            if file.stem == "checkpoint":
+                epochs = len(facts["history"])
         elif file.suffix == ".json":
             json.loads(file.read_text())
         else:

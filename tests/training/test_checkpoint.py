@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from utils.errors import InputError
 from utils.training import checkpoint
 from utils.training.loop import Trainer
+from utils.training.weights import read_tensors, write_tensors
 from utils.unet import build_unet
 
 
@@ -72,15 +73,33 @@ def test_what_cannot_be_read_is_left_alone(trained, tmp_path, damage):
 def test_a_checkpoint_that_lies_is_refused(trained, tmp_path, part):
     file = tmp_path / "c.safetensors"
     checkpoint.save_checkpoint(file, "this run", trained)
-    with safe_open(file, framework="pt") as archive:
-        facts, tensors = archive.metadata(), {n: archive.get_tensor(n) for n in archive.keys()}
+    tensors, facts = read_tensors(file)
     if part == "history":
         del facts["history"]
     else:
         tensors[part.replace(".0.", ".99.")] = tensors.pop(part)[:0]
-    save_file(tensors, file, metadata=facts)
+    write_tensors(file, tensors, facts)
     with pytest.raises(InputError, match=r"c\.safetensors is no checkpoint of this run"):
         checkpoint.restore_checkpoint(file, "this run", fresh_trainer())
+
+
+@pytest.mark.parametrize("part", ["rate", "moment", "history"])
+def test_a_checkpoint_whose_content_was_changed_is_not_gone_on_with(trained, tmp_path, part):
+    """All plausible; only the checksum tells."""
+    file = tmp_path / "c.safetensors"
+    checkpoint.save_checkpoint(file, "this run", trained)
+    with safe_open(file, framework="pt") as archive:
+        facts, tensors = archive.metadata(), {n: archive.get_tensor(n) for n in archive.keys()}
+    content = json.loads(facts["facts"])
+    if part == "moment":
+        tensors["optimiser.0.exp_avg"] += 1
+    elif part == "rate":
+        content["optimiser"][0]["lr"] *= 2
+    else:
+        content["history"][0]["validation_loss"] /= 2
+    save_file(tensors, file, metadata={"facts": json.dumps(content)})
+    fresh = fresh_trainer()
+    assert not checkpoint.restore_checkpoint(file, "this run", fresh) and not fresh.history
 
 
 def chance_of_epochs(trainer, count, monkeypatch):

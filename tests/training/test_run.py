@@ -20,6 +20,7 @@ from utils.training.epoch import measure
 from utils.training.loop import Trainer, best_epoch, blindness, has_stalled, stop_if_diverged
 from utils.training.weights import begin_with
 from utils.unet import build_unet
+from utils.workspace import UNFINISHED
 
 SPLIT = Split(("Case_000",), ("Case_001",), ("Case_002",))
 TINY = Settings(
@@ -89,7 +90,7 @@ def test_what_a_kill_after_the_last_weights_left_behind_is_taken_away(sets, tmp_
     """Killed between the last two lines of a run: finished, but its checkpoint still there."""
     training.train(TINY, SPLIT, *sets, tmp_path)
     finished = sorted(tmp_path.iterdir())
-    for name in ("checkpoint.safetensors", ".history.csv-1234"):
+    for name in ("checkpoint.safetensors", f"{UNFINISHED}{16 * 'a'}.csv"):
         (tmp_path / name).write_text("half")
     training.train(TINY, SPLIT, *sets, tmp_path)
     assert sorted(tmp_path.iterdir()) == finished

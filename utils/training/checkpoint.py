@@ -1,18 +1,16 @@
 """Checkpoints: everything that a training run needs to go on after it was killed.
 
 One safetensors file, renamed into place after each epoch: tensors by name, and in its header
-JSON for what is not a tensor. Nothing is ever unpickled. No state of a random generator is
+JSON for what is not a tensor, and a checksum of both. Nothing is ever unpickled. No state of a random generator is
 kept, because every epoch seeds its own from the settings' seed and its number.
 """
 
-import json
-
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 
 from utils.errors import refused
-from utils.workspace import shown, written_whole
+from utils.training.weights import read_tensors, write_tensors
+from utils.workspace import shown
 
 
 def save_checkpoint(file, fingerprint, trainer):
@@ -28,28 +26,23 @@ def save_checkpoint(file, fingerprint, trainer):
         "optimiser": optimiser["param_groups"],
         "schedule": trainer.schedule.inner.state_dict(),
     }
-    header = {name: json.dumps(value) for name, value in facts.items()}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with written_whole(file) as temporary:
-        save_file(tensors, temporary, metadata=header)
+    write_tensors(file, tensors, facts)
 
 
 def restore_checkpoint(file, fingerprint, trainer):
     """Put a new trainer to where `save_checkpoint` found another; returns whether that was done.
 
-    Not when there is no checkpoint, it belongs to another run, or it cannot be read: the
-    trainer then stays as it was. Raises InputError for one that can be read but does not fit.
+    Not when there is no checkpoint, it belongs to another run, or it is damaged: the trainer
+    then stays as it was. Raises InputError for one that is whole but does not fit.
     """
     try:
-        with safe_open(file, framework="pt") as archive:
-            facts = {name: json.loads(text) for name, text in archive.metadata().items()}
-            if facts["fingerprint"] != fingerprint:
-                return False
-            tensors = {name: archive.get_tensor(name) for name in archive.keys()}
-    except (OSError, SafetensorError, ValueError, AttributeError, KeyError):
+        tensors, facts = read_tensors(file)
+    except (OSError, SafetensorError, RuntimeError, ValueError):
+        return False
+    if facts.get("fingerprint") != fingerprint:
         return False
     found = f"{shown(file)} is no checkpoint of this run, although it says so"
-    damage = (RuntimeError, ValueError, KeyError, IndexError, TypeError)
+    damage = (RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError)
     with refused(found, "Delete it and start again; nothing was written.", damage):
         _fill(trainer, facts, tensors)
     return True

@@ -37,8 +37,6 @@ class Trainer:
         train_set: BatchSource,
         validation_set: BatchSource,
     ) -> None:
-        if settings.keep not in ("best", "last"):
-            raise InputError(f"keep is {settings.keep!r}; choose the weights of best or last.")
         chosen_by_loss = settings.keep == "best" or settings.early_stopping
         if not len(validation_set) and (chosen_by_loss or settings.schedule == "plateau"):
             raise InputError(

@@ -3,8 +3,6 @@
 import torch
 from torch.optim import lr_scheduler
 
-from utils.errors import InputError
-
 OPTIMISERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -13,11 +11,7 @@ OPTIMISERS = {
 
 
 def build_optimiser(weights, settings):
-    """The optimiser of these settings. Raises InputError for an unknown name."""
-    if settings.optimiser not in OPTIMISERS:
-        raise InputError(
-            f"There is no optimiser {settings.optimiser!r}; choose one of {', '.join(OPTIMISERS)}."
-        )
+    """The optimiser of these settings."""
     own = {"momentum": settings.momentum} if settings.optimiser == "rmsprop" else {"fused": True}
     rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     return OPTIMISERS[settings.optimiser](weights, **rates, **own)
@@ -28,7 +22,7 @@ class Schedule:
 
     `onecycle` rises for three tenths of all steps and falls to nearly nothing (Smith and Topin
     2018, arXiv:1708.07120); `plateau` divides the rate by ten when the validation loss has
-    not fallen for `patience` epochs; `none` leaves it. Raises InputError for an unknown name.
+    not fallen for `patience` epochs; `none` leaves it.
     """
 
     def __init__(self, optimiser, settings, steps_per_epoch):
@@ -38,13 +32,8 @@ class Schedule:
             )
         elif settings.schedule == "plateau":
             self.inner = lr_scheduler.ReduceLROnPlateau(optimiser, patience=settings.patience)
-        elif settings.schedule == "none":
-            self.inner = lr_scheduler.ConstantLR(optimiser, factor=1)
         else:
-            raise InputError(
-                f"There is no schedule {settings.schedule!r}; "
-                "choose one of onecycle, plateau, none."
-            )
+            self.inner = lr_scheduler.ConstantLR(optimiser, factor=1)
 
     def after_step(self):
         """To be called after each step of the optimiser."""

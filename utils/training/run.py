@@ -1,8 +1,10 @@
 """Training from start to end: a run's files and its restart."""
 
+import io
 import json
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -12,13 +14,16 @@ from utils import alignment
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dataset import BatchSource, SliceDataset, Split, split_cases
 from utils.errors import InputError, refused
+from utils.records import check, read_record, text_of
 from utils.runtime import best_device, first_process_first, rank_and_count, wait_for_all
-from utils.settings import Settings, settings_from_json, settings_to_json
+from utils.settings import Settings, settings_to_json
 from utils.training.checkpoint import restore_checkpoint, save_checkpoint
 from utils.training.loop import Trainer, blindness, describe_epoch
-from utils.training.weights import begin_with, load_weights, made_from, save_weights
+from utils.training.weights import begin_with, facts_of, load_weights, save_weights, trained_as
 from utils.unet import build_unet
-from utils.workspace import shown, write_json, write_table, written_whole
+from utils.workspace import locked, shown, write_json, write_table, written_whole
+
+AGAIN = "Train the run again (notebook 03)."
 
 
 def run_fingerprint(
@@ -59,31 +64,59 @@ def train(
 
     Writes `settings.json`, `split.json`, after each epoch `checkpoint.safetensors` and
     `history.csv`, at last `last.safetensors` and `model.safetensors`, the weights of the last
-    epoch and those that are kept (`Trainer.finished_model`). A run made from other things is
-    replaced. Returns (model in evaluation mode, history as a DataFrame, one row an epoch). Raises
-    InputError when the loss diverges.
+    epoch and those that are kept (`Trainer.finished_model`). A run made from other things, or
+    damaged, is replaced. Returns (model in evaluation mode, history as a DataFrame, one row an epoch). Raises InputError
+    when the loss diverges, and where nothing can be written.
     """
     fingerprint = run_fingerprint(settings, split, train_set, validation_set, start_from)
     writes = rank_and_count()[0] == 0  # of several processes the first alone
-    if made_from(run_folder / "model.safetensors") == fingerprint:
+    with locked(run_folder) if writes else nullcontext():
+        wait_for_all()  # until the folder is the first one's
+        if facts_of(run_folder / "model.safetensors").get("made_from") == fingerprint:
+            if found := _finished(run_folder, settings, split, writes):
+                return found
+        model = build_unet(settings)
+        if start_from is not None:
+            begin_with(model, start_from)
+        trainer = Trainer(model, settings, train_set, validation_set)
+        resumed = restore_checkpoint(run_folder / "checkpoint.safetensors", fingerprint, trainer)
+        wait_for_all()  # until every process has read what the first one is about to change
         if writes:
-            _take_away_leftovers(run_folder)
-            (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
-            print(f"{shown(run_folder)} is trained already on the same data and settings.")
-        return load_run(run_folder)[0], pd.read_csv(run_folder / "history.csv")
-
-    model = build_unet(settings)
-    if start_from is not None:
-        begin_with(model, start_from)
-    trainer = Trainer(model, settings, train_set, validation_set)
-    resumed = restore_checkpoint(run_folder / "checkpoint.safetensors", fingerprint, trainer)
-    wait_for_all()  # until every process has read what the first one is about to change
-    if writes:
-        _begin_run(run_folder, settings, split, trainer, resumed)
-    _run_epochs(run_folder, fingerprint, trainer, writes, on_epoch)
-    if writes:
-        _end_run(run_folder, fingerprint, trainer)
+            _begin_run(run_folder, settings, split, trainer, resumed)
+        _run_epochs(run_folder, fingerprint, trainer, writes, on_epoch)
+        if writes:
+            _end_run(run_folder, fingerprint, trainer)
     return trainer.finished_model(), pd.DataFrame(trainer.history)
+
+
+def _finished(run_folder, settings, split, writes):
+    """(model, history) of a run made from the same; None when weights or history are unfit."""
+    if writes:  # what was lost beside the weights
+        _describe(run_folder, settings, split)
+    wait_for_all()
+    try:
+        model, history = load_run(run_folder)[0], _history(run_folder)
+    except InputError as fault:
+        print(f"{fault} That is done now.", flush=True)
+        return None
+    if writes:
+        (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
+        print(f"{shown(run_folder)} is trained already on the same data and settings.")
+    return model, history
+
+
+def _history(run_folder):
+    """The history of a run as a DataFrame; InputError if its weights keep another, or none fits."""
+    file, weights = run_folder / "history.csv", run_folder / "model.safetensors"
+    with refused(f"{shown(file)} is missing, damaged or of another run", AGAIN):
+        table = pd.read_csv(io.StringIO(text_of(file)))
+        rows = table.to_dict("records")
+        check(rows, "history")
+        kept = pd.DataFrame(facts_of(weights).get("history", rows))
+        columns = list(kept.columns.drop("seconds", errors="ignore"))
+        if not table[columns].equals(kept[columns]):
+            raise ValueError("its weights keep another")
+    return table
 
 
 def _run_epochs(run_folder, fingerprint, trainer, writes, on_epoch):
@@ -108,34 +141,34 @@ def _begin_run(run_folder, settings, split, trainer, resumed):
     """Write what a new run is made from and take away what an older one left, unless it goes on."""
     if resumed:
         print(f"{shown(run_folder)}: going on after epoch {len(trainer.history)}.", flush=True)
-    else:
-        for name in ("model", "last", "checkpoint"):
-            (run_folder / f"{name}.safetensors").unlink(missing_ok=True)
+    _describe(run_folder, settings, split)  # first: on a full disk the older one stays
+    if not resumed:
+        for name in ("model.safetensors", "last.safetensors", "checkpoint.safetensors"):
+            (run_folder / name).unlink(missing_ok=True)
         (run_folder / "history.csv").unlink(missing_ok=True)
-        with written_whole(run_folder / "settings.json") as temporary:
-            temporary.write_text(settings_to_json(settings))
-        write_json(run_folder / "split.json", split.__dict__)
-    _take_away_leftovers(run_folder)
+
+
+def _describe(run_folder, settings, split):
+    """Write what a run is made from."""
+    with written_whole(run_folder / "settings.json") as temporary:
+        temporary.write_text(settings_to_json(settings))
+    write_json(run_folder / "split.json", split.__dict__)
 
 
 def _end_run(run_folder, fingerprint, trainer):
     """Write the weights; those named `model`, written last, say that the run is finished."""
+    history = trainer.history
     save_weights(run_folder / "last.safetensors", trainer.model.state_dict(), fingerprint)
-    write_table(run_folder / "history.csv", pd.DataFrame(trainer.history))
-    save_weights(run_folder / "model.safetensors", trainer.kept_weights, fingerprint)
+    write_table(run_folder / "history.csv", pd.DataFrame(history))
+    save_weights(run_folder / "model.safetensors", trainer.kept_weights, fingerprint, history)
     (run_folder / "checkpoint.safetensors").unlink(missing_ok=True)
-
-
-def _take_away_leftovers(run_folder):
-    """Delete what a killed process had begun to write."""
-    for leftover in run_folder.glob(".*-*"):
-        leftover.unlink()
 
 
 def load_run(run_folder: Path) -> tuple[nn.Module, Settings, Split]:
     """Read a finished run: (model in evaluation mode, settings, split).
 
-    Raises InputError when the run is missing, damaged or does not fit its settings.
+    Raises InputError when the run is missing or damaged, or its settings, split or history are
+    not those with which its weights were trained.
     """
     files = [run_folder / name for name in ("model.safetensors", "settings.json", "split.json")]
     missing = [file.name for file in files if not file.is_file()]
@@ -145,17 +178,14 @@ def load_run(run_folder: Path) -> tuple[nn.Module, Settings, Split]:
             "Run notebook 03 first."
         )
     weights_file, settings_file, split_file = files
-    settings, split = settings_from_json(settings_file.read_text()), _read_split(split_file)
-    model = load_weights(build_unet(settings), weights_file)
-    return model.to(best_device()), settings, split
-
-
-def _read_split(file):
-    """The split that a run was trained with."""
-    found, advice = f"{shown(file)} holds no split of cases", "Train the run again (notebook 03)."
-    with refused(found, advice, (ValueError, TypeError, AttributeError)):
-        parts = json.loads(file.read_text())
-        return Split(**{part: tuple(names) for part, names in parts.items()})
+    settings = Settings(**read_record(settings_file, "settings", AGAIN))
+    split = read_record(split_file, "split", AGAIN)
+    model = load_weights(build_unet(settings), weights_file, settings)
+    if trained_as(facts_of(weights_file), split=split)["split"] != split:
+        raise InputError(f"{shown(split_file)} is not the split of these weights. {AGAIN}")
+    if (run_folder / "history.csv").is_file():
+        _history(run_folder)
+    return model.to(best_device()), settings, Split(**{n: tuple(v) for n, v in split.items()})
 
 
 def train_dataset(dataset: Path | str, settings: Settings, run_folder: Path) -> None:
