@@ -21,9 +21,9 @@ import pandas as pd
 import torch
 
 from benchmarks.results import FOLDER
+from studies import synthetic
 from utils import images
 from utils.dataset import Split
-from utils.datasets import synthetic
 from utils.evaluation import interval_text, paired_gain, with_interval
 from utils.overlap import iou
 from utils.settings import preset, settings_to_json

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from utils.datasets.synthetic import SETS
+from studies.synthetic import SETS
 from utils.errors import InputError, command
 from utils.report import write_numbers_tex
 from utils.workspace import REPOSITORY, figures_folder, shown, workspace

@@ -10,7 +10,7 @@ from utils.workspace import REPOSITORY
 BREAKS = {  # contract -> (file of utils, line that breaks it)
     "Floors": ("dicom/files.py", "from utils.masks import load_mask"),
     "utils knows no study": ("predict.py", "import studies"),
-    "Data sets are drawn": ("datasets/phantom/body.py", "import utils.datasets.synthetic"),
+    "Data sets are drawn": ("datasets/disease.py", "import utils.datasets.phantom"),
     "torch stays out": ("anatomy/lungs.py", "import torch"),
     "matplotlib is known": ("training/epoch.py", "import matplotlib"),
     "anywidget is known": ("plots/style.py", "import anywidget"),

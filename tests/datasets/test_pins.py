@@ -14,11 +14,11 @@ import pytest
 from phantom_builders import small_patient
 from seg_builders import loaded, lopsided
 
+from studies.synthetic import making as synthetic_images
 from utils.datasets.phantom import making as phantom
 from utils.datasets.phantom.making import make_patient, make_phantom
 from utils.datasets.phantom.patients import PATIENTS
 from utils.datasets.phantom.slices import ct_slice
-from utils.datasets.synthetic import making as synthetic_images
 from utils.masks.seg_writer import write_seg
 
 HEADERS = "b1746a471a6f766db6a8d2284b73d578165931f540ff09b51ac00a8e6d0f02c0"

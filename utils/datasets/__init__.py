@@ -1,4 +1,4 @@
-"""Where data sets come from: `phantom` and `synthetic` are drawn (data/lctsc.py fetches)."""
+"""Where data sets come from: `phantom` is drawn (data/lctsc.py fetches), disease laid in."""
 
 from utils.datasets.disease import DISEASES
 from utils.datasets.noise import grain, ramp_spectrum

@@ -59,7 +59,7 @@ def image_folder(dataset: Path | str) -> Path:
             return folder.resolve()
     raise InputError(
         f"There is no image set {dataset!r}: neither a name under data/ nor a path to a folder "
-        "that holds images/ and masks/. `python -m utils.datasets.synthetic` makes the embedded "
+        "that holds images/ and masks/. `python -m studies.synthetic` makes the embedded "
         "sets; data/README.md says where the public ones are had."
     )
 

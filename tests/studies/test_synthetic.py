@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from phantom_builders import small_patient
 
+from studies.synthetic import making as synthetic_images
+from studies.synthetic import tomography
 from utils.datasets.phantom.making import write_case
-from utils.datasets.synthetic import making as synthetic_images
-from utils.datasets.synthetic import tomography
 from utils.errors import InputError
 from utils.images import pairs as images
 

@@ -1,8 +1,8 @@
-"""`python -m utils.datasets.synthetic`: make the embedded sets of pictures."""
+"""`python -m studies.synthetic`: make the embedded sets of pictures."""
 
 import sys
 
-from utils.datasets.synthetic.making import SETS, make_set
+from studies.synthetic.making import SETS, make_set
 from utils.errors import command
 from utils.workspace import shown
 

@@ -1,6 +1,6 @@
 """The three embedded sets of picture/mask pairs, all synthetic: no person's data is in them.
 
-`python -m utils.datasets.synthetic` makes, in half a minute,
+`python -m studies.synthetic` makes, in half a minute,
 
     data/synthetic_ct_slices     8-bit slices cut from the phantom's CTs, masks 0/255
     data/synthetic_xrays         8-bit chest X-rays of the same patients, labels 1 right, 2 left
@@ -22,10 +22,10 @@ from PIL import Image
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from studies.synthetic import tomography, xray
 from utils.anatomy import body_in_air
 from utils.cases import load_cases, load_masks
 from utils.datasets.phantom import PATIENTS, Body, add_vessels
-from utils.datasets.synthetic import tomography, xray
 from utils.errors import InputError
 from utils.workspace import folder_written_whole, shown, workspace, write_json
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from utils.datasets.synthetic import xray
+from studies.synthetic import xray
 
 
 def test_attenuation_of_air_water_and_bone():
