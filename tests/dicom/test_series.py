@@ -174,6 +174,41 @@ def test_what_is_no_ct_in_its_place_does_not_stand_in_the_way(tmp_path, other):
         assert volume.notes[0].startswith("Left out 1 other series: 1.2.3 (")
 
 
+def coronal(dataset, k):
+    """Edit: a slice of another series, from the front."""
+    dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "1.2.3", f"1.2.3.{k}"
+    dataset.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+    dataset.ImagePositionPatient = [-20, 3 * k, 40]
+
+
+@pytest.mark.parametrize(
+    ("slices", "count", "change", "read"),
+    [
+        (5, 1, {}, True),
+        (5, 2, {}, True),
+        (5, 3, {}, False),  # a stack of its own
+        (2, 1, {}, False),  # no stack
+        (5, 1, {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}, False),  # may be one of the five
+        (5, 1, {"PatientID": "P2"}, False),
+    ],
+)
+def test_a_localizer_that_does_not_say_so_does_not_block(tmp_path, slices, count, change, read):
+    def edit(dataset, k):
+        coronal(dataset, k)
+        for keyword, value in change.items():
+            setattr(dataset, keyword, value)
+
+    write_series(tmp_path / "a", count, edit=edit)
+    write_series(tmp_path / "ct", slices)
+    if read:
+        volume = read_series(tmp_path)
+        assert_whole(volume)
+        assert volume.notes[0].startswith("Left out 1 other series: 1.2.3 (CT, “Thorax”, ")
+    else:
+        assert "2 series" in refusal(tmp_path) or "2 patients" in refusal(tmp_path)
+    assert len(read_series(tmp_path / "a").files) == count
+
+
 def test_a_series_uid_for_each_slice_is_one_sentence(tmp_path):
     write_series(tmp_path, 12, edit=lambda ds, k: setattr(ds, "SeriesInstanceUID", f"1.2.{k}"))
     message = refusal(tmp_path)

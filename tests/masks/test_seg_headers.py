@@ -91,3 +91,10 @@ def test_a_thickness_and_a_frame_of_reference_are_supplied(tmp_path, monkeypatch
     measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     assert measures.SliceThickness == 3 and dataset.FrameOfReferenceUID.is_valid
     assert "ReferencedStudySequence" not in dataset
+
+
+@pytest.mark.parametrize("stated", [b"0 ", b"-5", b""])
+def test_a_thickness_that_is_none_is_supplied(tmp_path, monkeypatch, stated):
+    dataset = written(tmp_path, raw(0x00180050, "DS", stated), monkeypatch)
+    measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert measures.SliceThickness == 3

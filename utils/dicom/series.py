@@ -5,6 +5,7 @@ import numpy as np
 from utils.dicom.files import PLACES
 from utils.dicom.geometry import SAME_POSITION
 from utils.dicom.pixels import same_pixels
+from utils.dicom.values import numbers
 from utils.errors import InputError
 
 LONGEST_UID = 64  # characters (PS3.5 9.1)
@@ -48,7 +49,10 @@ def _is_measured(source):
 
 
 def _choose(measured, series, asked):
-    """The UID of the series to take: what is asked for, or the only one that is measured."""
+    """The UID of the series to take: what is asked for, or the only one that is measured.
+
+    One or two slices that cut another way than a stack does are localizers that do not say so.
+    """
     if asked not in (None, LARGEST, *series):
         raise InputError(f"no series {asked}, only: {_listed(series)}. Choose one of these")
     if asked in series:
@@ -58,12 +62,22 @@ def _choose(measured, series, asked):
             f"each of the {len(measured)} slices has a SeriesInstanceUID of its own, so that "
             "nothing says which belong together. Give all slices of a series one UID"
         )
-    if len(measured) > 1 and asked is None:
+    largest = max(measured, key=lambda uid: sum(source.size for source in measured[uid]))
+    stack = measured[largest]
+    others = [found for uid, found in measured.items() if uid != largest]
+    if asked is None and any(
+        len(other) > 2 or len(stack) < 3 or _way(other[0]) == _way(stack[0]) for other in others
+    ):
         raise InputError(
             f"{len(measured)} series: {_listed(measured)}. Choose one: --series UID or --largest, "
             "series_uid in Python, series.txt for a data set"
         )
-    return max(measured, key=lambda uid: sum(source.size for source in measured[uid]))
+    return largest
+
+
+def _way(source):
+    """Directions of a slice's rows and columns, or None."""
+    return numbers(source.dataset, "ImageOrientationPatient", 6)
 
 
 def _listed(series):

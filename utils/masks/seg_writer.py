@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.valuerep import DA, TM
 
-from utils.dicom import Volume, frames_of, library_silenced, read_header, text
+from utils.dicom import Volume, frames_of, library_silenced, numbers, read_header, text
 from utils.errors import InputError, about
 from utils.masks.names import TABLES, refusal
 from utils.masks.seg_reader import LUNG, seg_masks
@@ -115,7 +115,7 @@ def source_datasets(volume):
 def _essence(header, step, frame_of_reference):
     """What a SEG needs of a source image, its texts in UTF-8; whatever else is wrong stays behind.
 
-    step : mm, in place of a SliceThickness; frame_of_reference : in place of one that is missing.
+    step : mm, in place of a SliceThickness that is none; frame_of_reference : in place of a UID.
     """
     kept = Dataset()
     for keyword in PLACE:
@@ -124,7 +124,8 @@ def _essence(header, step, frame_of_reference):
     for keyword in TYPE_2:
         setattr(kept, keyword, _if_valid(keyword, text(header.dataset, keyword)))
     kept.SpecificCharacterSet, kept.SOPClassUID = "ISO_IR 192", header.facts.sop_class
-    kept.SliceThickness = text(header.dataset, "SliceThickness") or step
+    thickness = numbers(header.dataset, "SliceThickness") or [0]
+    kept.SliceThickness = thickness[0] if thickness[0] > 0 else step
     kept.FrameOfReferenceUID = header.facts.frame_of_reference_uid or frame_of_reference
     return kept
 
