@@ -7,7 +7,10 @@ SPLIT    ?=
 PATIENTS ?= 12
 NOTEBOOK ?= inspect_a_case
 
-# What a user typed reaches the shell as variables, never as text that it would read as a command
+# What a user typed reaches the shell as variables, never as text that it would read as a command;
+# and as it was typed: make would take the $ of share$/ct for the start of a name of its own
+override DATASET  := $(value DATASET)
+override SET      := $(value SET)
 export DATASET PRESET SET SPLIT PATIENTS
 
 PY        := .venv/bin/python

@@ -46,6 +46,13 @@ def test_no_name_reaches_the_shell_as_a_command(tmp_path, target):
     assert name in said or target == "app"  # Voilà reads the environment
 
 
+@pytest.mark.parametrize("name", ["share$/ct", "a $x $(HOME) $$", "50% #1 {ü}", 'it\'s "a" \\b'])
+@pytest.mark.parametrize("target", ["run", "studies", "report"])
+def test_a_name_arrives_as_it_was_typed(target, name):
+    said = make(target, f"DATASET={name}", f"PY={shutil.which('echo')}", "-o", "phantom").stdout
+    assert f"--dataset {name}" in said
+
+
 def test_settings_and_split_reach_the_run(tmp_path):
     echo = shutil.which("echo")
     said = make("run", "SET=epochs=3 beta=1", "SPLIT=first8", f"PY={echo}", "-o", "phantom").stdout
