@@ -78,16 +78,18 @@ def holds_files(folder: Path) -> bool:
 
 
 def chosen_series(folder: Path) -> dict[str, str]:
-    """`series.txt` of a data set or folder of cases: case -> SeriesInstanceUID, or "largest".
+    """`series.txt` of a data set or folder of cases: case -> `series_uid` of `read_series`.
 
-    A line for each case that holds several series, such as `Case_000 1.2.840.113619.2.55`.
+    A line for each case that holds several series, such as `Case_000 1.2.840.113619.2.55`, or
+    several things in one: `Case_001 AcquisitionNumber=2`.
     """
     file = folder / "series.txt"
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    lines = [line.rsplit(maxsplit=1) for line in text.splitlines() if line.strip()]
-    if any(len(line) != 2 for line in lines):
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    found = [re.fullmatch(r"(.+?)\s+(\S*?\w+=.*|\S+)", line) for line in lines]
+    if not all(found):
         raise InputError(f"{file} has a line of one word, expected a case and a SeriesInstanceUID.")
-    return {case.strip(): uid for case, uid in lines}
+    return dict(line.groups() for line in found)
 
 
 def derived_folder(dataset: Path | str) -> Path:

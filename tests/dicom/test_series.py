@@ -104,12 +104,13 @@ def test_other_modalities_are_refused(tmp_path, modality):
 
 
 def test_ct_in_other_units_is_refused(tmp_path):
-    write_series(tmp_path, edit=lambda ds, k: setattr(ds, "RescaleType", "Z_EFF"))
-    assert "1-001.dcm is in Z_EFF, expected Hounsfield units" in refusal(tmp_path)
+    for unit in ("Z_EFF", "MGML", "US"):  # US: unspecified, so that nothing says what it is
+        write_series(tmp_path, edit=lambda ds, k, unit=unit: setattr(ds, "RescaleType", unit))
+        assert f"1-001.dcm is in {unit}, expected Hounsfield units" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("unit", ["HU", "US", ""])
-def test_an_unspecified_unit_is_taken_for_hounsfield(tmp_path, unit):
+@pytest.mark.parametrize("unit", ["HU", ""])
+def test_a_unit_that_is_not_said_is_taken_for_hounsfield(tmp_path, unit):
     write_series(tmp_path, edit=lambda ds, k: setattr(ds, "RescaleType", unit))
     assert_whole(read_series(tmp_path))
 

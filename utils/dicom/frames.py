@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydicom.dataset import Dataset
+
 from utils.dicom.header import Source
 from utils.dicom.values import integer, items, number, numbers
 from utils.errors import InputError, about
@@ -44,12 +46,20 @@ class Frame:
     thickness: float | None  # mm
     slope: float
     intercept: float
+    places: list[Dataset]  # data sets that speak of it, the most specific first
 
     @property
     def name(self):
         """File name, with the frame's number where the file has several."""
         many = f" frame {self.index + 1}" if self.coding.frames > 1 else ""
         return self.source.name + many
+
+    def stated(self, keyword: str) -> float | None:
+        """A number that only notes need, and that may therefore be wrong: then None."""
+        try:
+            return _first(self.places, keyword)
+        except InputError:
+            return None
 
 
 def frames_of(source: Source) -> list[Frame]:
@@ -77,33 +87,22 @@ def _functional_groups(source, coding):
 
 
 def _macros(groups):
-    """Items of the macros that hold a frame's geometry and rescale."""
+    """Items of the macros that say where a frame lies, what it shows and in which unit."""
     keywords = """PlanePositionSequence PlaneOrientationSequence PixelMeasuresSequence
-        PixelValueTransformationSequence""".split()
+        PixelValueTransformationSequence FrameContentSequence CTImageFrameTypeSequence
+        CTReconstructionSequence CTXRayDetailsSequence""".split()
     return [item for group in groups for keyword in keywords for item in items(group, keyword)]
 
 
 def _frame(source, coding, index, places):
     """Frame whose elements are looked up in `places`, the most specific data set first."""
-
-    def find(keyword, count):
-        for place in places:
-            found = numbers(place, keyword, count)
-            if found is not None:
-                return found
-        return None
-
-    def find_one(keyword):
-        found = find(keyword, 1)
-        return found and found[0]
-
-    spacing = find("PixelSpacing", 2)
+    spacing = _first(places, "PixelSpacing", 2)
     if spacing is None or not all(0.01 <= side <= 100 for side in spacing):
         raise InputError(
             f"PixelSpacing is {spacing or 'missing'}, expected two lengths in mm. "
             "Correct the header or export again"
         )
-    slope, intercept = find_one("RescaleSlope"), find_one("RescaleIntercept")
+    slope, intercept = _first(places, "RescaleSlope"), _first(places, "RescaleIntercept")
     if slope is None or intercept is None:
         raise InputError(
             "RescaleSlope or RescaleIntercept is missing, so that the stored values cannot be "
@@ -116,14 +115,21 @@ def _frame(source, coding, index, places):
         coding=coding,
         index=index,
         uid=source.facts.instance_uid,
-        position=find("ImagePositionPatient", 3),
-        orientation=find("ImageOrientationPatient", 6),
+        position=_first(places, "ImagePositionPatient", 3),
+        orientation=_first(places, "ImageOrientationPatient", 6),
         pixel_spacing=spacing,
-        location=find_one("SliceLocation"),
-        thickness=find_one("SliceThickness"),
+        location=_first(places, "SliceLocation"),
+        thickness=_first(places, "SliceThickness"),
         slope=slope,
         intercept=intercept,
+        places=places,
     )
+
+
+def _first(places, keyword, count=1):
+    """Numbers of the first data set that holds the element (one alone as it is), or None."""
+    found = next((n for p in places if (n := numbers(p, keyword, count)) is not None), None)
+    return found[0] if found and count == 1 else found
 
 
 def _coding(source):

@@ -13,6 +13,7 @@ from utils.dicom import geometry
 from utils.dicom.containers import CONTAINERS, read_image, unpacked
 from utils.dicom.files import missing_slices, scan_folder
 from utils.dicom.frames import MOST_SLICES, frames_of
+from utils.dicom.judged import check_one_thing, chosen_frames, chosen_parts
 from utils.dicom.pixels import load_pixels
 from utils.dicom.series import check_uniform, one_series, without_copies
 from utils.dicom.values import library_silenced
@@ -84,7 +85,8 @@ def read_series(folder: Path | str, series_uid: str | None = None) -> Volume:
 
     folder : or a zip of such files, or one volume as NIfTI, NRRD, MHA or MHD in Hounsfield units,
     which has no `files`. series_uid : SeriesInstanceUID to take where there are several, or
-    "largest" for that of most slices. Raises InputError for anything that would give a wrong,
+    "largest" for that of most slices; and, after a comma or alone, which of its slices, such as
+    "AcquisitionNumber=1". Raises InputError for anything that would give a wrong,
     incomplete or ambiguous volume. Nothing is ever written.
     """
     folder = Path(folder)
@@ -124,6 +126,7 @@ def _read(folder, case, series_uid):
     """Volume of the folder, or InputError without the case's name."""
     scan = scan_folder(folder)
     notes = [f"Skipped {scan.summary()}."] if scan.skipped else []
+    series_uid, parts = chosen_parts(series_uid)
     sources, others = one_series(scan, series_uid)
     notes += others + missing_slices(scan, sources)
     bare = [source.name for source in sources if source.bare]
@@ -132,7 +135,7 @@ def _read(folder, case, series_uid):
             f"{len(bare)} files have no DICOM preamble or file meta information ({bare[0]}"
             f"{', …' if len(bare) > 1 else ''}); their coding was guessed from their bytes."
         )
-    frames = [frame for source in sources for frame in frames_of(source)]
+    frames = chosen_frames([f for source in sources for f in frames_of(source)], parts)
     if len(frames) > MOST_SLICES:
         raise InputError(f"{len(frames)} slices, expected at most {MOST_SLICES}. Split the series")
     check_uniform(frames)
@@ -140,6 +143,7 @@ def _read(folder, case, series_uid):
     positions, place_notes = geometry.place_slices(frames, axes)
     order = np.argsort(positions @ axes[0], kind="stable")
     frames, positions = [frames[k] for k in order], positions[order]
+    notes += check_one_thing(frames)
     frames, positions, copy_notes = without_copies(frames, positions, positions @ axes[0])
     step, step_notes = _step(frames, positions, axes)
     canonical = geometry.canonical_axes(axes)

@@ -25,8 +25,9 @@ def text(dataset: Dataset, keyword: str) -> str:
     if item is None:
         return ""
     raw = item.value if isinstance(item, RawDataElement) else None
-    if isinstance(raw, bytes) and raw.isascii() and b"\x1b" not in raw:  # PS3.5 6.1.2.5.3
-        return raw.decode("ascii").strip(" \0")
+    coded = (item.VR or dictionary_VR(item.tag)) in ("US", "UL")
+    if isinstance(raw, bytes) and not coded and raw.isascii() and b"\x1b" not in raw:
+        return raw.decode("ascii").strip(" \0")  # PS3.5 6.1.2.5.3
     try:
         value = dataset[item.tag].value
     except Exception:  # an undecodable text is no text
