@@ -18,7 +18,7 @@ UTILS, DOCS = REPOSITORY / "utils", REPOSITORY / "docs"
 ROOMS = sorted(file.parent.name for file in UTILS.glob("*/__init__.py"))
 FILES = sorted(file.stem for file in UTILS.glob("*.py") if file.stem != "__init__")
 FACES = sorted(file.parent for file in UTILS.glob("*/**/__init__.py"))
-GROUND = {"errors", "workspace"}  # that everyone may know
+GROUND = {"errors", "records", "workspace"}  # that everyone may know
 FILE_NAME = re.compile(r".*\.(py|js|css|md|toml|txt|tex|json|csv|npy|npz|dcm|pdf|safetensors|yml)")
 PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES += [REPOSITORY / folder / "README.md" for folder in ("data", "figures", "weights")]

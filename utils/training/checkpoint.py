@@ -1,8 +1,8 @@
 """Checkpoints: everything that a training run needs to go on after it was killed.
 
 One safetensors file, renamed into place after each epoch: tensors by name, and in its header
-JSON for what is not a tensor, and a checksum of both. Nothing is ever unpickled. No state of a random generator is
-kept, because every epoch seeds its own from the settings' seed and its number.
+JSON for what is not a tensor, and a checksum of both. Nothing is ever unpickled. No state of a
+random generator is kept, because every epoch seeds its own from the settings' seed and its number.
 """
 
 import torch
