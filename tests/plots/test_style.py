@@ -1,16 +1,19 @@
 """Exported figures and the numbers that LaTeX reads."""
 
 import json
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
 import pandas as pd
+import torch
 
 matplotlib.use("Agg")
 
 import pytest
 
 from utils.evaluation.tables import slice_metrics
+from utils.plots import images, scores
 from utils.plots import lessons as plots
 from utils.plots import style as figures
 from utils.report import as_tex, latex_name, save_numbers, write_numbers_tex
@@ -110,3 +113,22 @@ def test_training_curves_show_the_parts_that_were_measured(others):
             history[f"{part}_{score}"] = [0.5, 0.25] if part in ("train", *others) else np.nan
     for axis in plots.training_curves(history).axes:
         assert [line.get_label() for line in axis.lines] == ["train", *others]
+
+
+def test_ticks_of_logarithmic_axes_are_numbers():
+    """Formulas are switched off, for a name may hold a dollar: matplotlib's own ticks are some."""
+    figures.use_style()
+    volume = SimpleNamespace(hu=np.linspace(-1000, 1000, 8**3).reshape(8, 8, 8))
+    pictures = SimpleNamespace(
+        images=torch.rand(2, 8, 8), truth=torch.arange(128).view(2, 8, 8) % 2
+    )
+    drawn = (
+        plots.hu_histogram({"Case_000": volume}),
+        scores.gradient_of_slices([0.01, 0.1], {"BCE": [1, 100]}),
+        images.grey_values(pictures, ("background", "lung")),
+    )
+    for figure in drawn:
+        figure.canvas.draw()
+        axis = figure.axes[0]
+        ticks = [tick.get_text() for tick in (*axis.get_xticklabels(), *axis.get_yticklabels())]
+        assert ticks and not [text for text in ticks if "$" in text]

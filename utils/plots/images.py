@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from utils.plots.lessons import Example, Pixels, show_mask, show_slice
-from utils.plots.style import COLOURS, new_figure
+from utils.plots.style import COLOURS, PLAIN, new_figure
 
 OF_CLASS = ("truth", "prediction", "other")  # colours of the classes 1, 2, 3 in an overlay
 WRONG = [COLOURS[name] for name in ("test", "other", "truth")]  # a red, a green and a blue
@@ -45,13 +45,13 @@ def grey_values(dataset: Any, names: Sequence[str]) -> Figure:
     styles = zip(names, ("validation", *OF_CLASS), STYLES, strict=False)
     for number, (name, colour, style) in enumerate(styles):
         inside = dataset.truth == number
-        share, _ = np.histogram(dataset.images[inside].numpy(), bins)
-        share = 100 * share / inside.numel()
+        share = 100 * np.histogram(dataset.images[inside], bins)[0] / inside.numel()
         axes[0, 0].plot(bins[:-1], share, style, color=COLOURS[colour], label=name)
         whole = 100 * inside.float().mean().item()
         axes[0, 1].barh(name, whole, color=COLOURS[colour])
         axes[0, 1].text(whole + 1, number, f"{whole:.1f} %", va="center")
     axes[0, 0].set(xlabel="grey value, 0 to 1", ylabel="pixels / %", yscale="log")
+    axes[0, 0].yaxis.set_major_formatter(PLAIN)
     above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 3, "fontsize": 7}
     axes[0, 0].legend(**above, handlelength=1.5, handletextpad=0.5, columnspacing=1)
     axes[0, 1].set(xlabel="pixels / %", xlim=(0, 110))
@@ -127,7 +127,8 @@ def two_histories(
         colours = zip(histories.items(), COLOURS.values(), STYLES, strict=False)
         for (name, history), colour, style in colours:
             axis.plot(history["epoch"], history[column], style, color=colour, label=name)
-        axis.set(xlabel="epoch", ylabel=column.replace("_", " ").replace("dsc", "DSC"))
+        label = column.replace("_", " ").replace("dsc", "DSC").replace("iou", "mean IoU")
+        axis.set(xlabel="epoch", ylabel=label)
     axes[0, 0].legend()
     return figure
 

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from utils.dicom import Volume
-from utils.plots.style import COLOURS, LOOKS, LUNG_WINDOW, new_figure
+from utils.plots.style import COLOURS, LOOKS, LUNG_WINDOW, PLAIN, new_figure
 
 Pixels = Any  # values [rows, cols], an array of NumPy's or torch's
 Example = tuple[str, Pixels, Pixels, Pixels]  # title, picture, truth, prediction
@@ -74,8 +74,7 @@ def three_planes(volume: Volume, window: tuple[float, float] = LUNG_WINDOW) -> F
 
 def hu_histogram(volumes: dict[str, Volume]) -> Figure:
     """How often each HU value occurs in each case, with the ranges of tissues marked."""
-    figure, axes = new_figure(height=2.4)
-    axis = axes[0, 0]
+    figure, ((axis,),) = new_figure(height=2.4)
     bins = np.arange(-1024, 1200, 8)
     for volume in volumes.values():
         share, _ = np.histogram(volume.hu[:, ::2, ::2], bins)
@@ -84,6 +83,7 @@ def hu_histogram(volumes: dict[str, Volume]) -> Figure:
         axis.axvspan(low, high, color=shade, zorder=0)
         axis.text((low + high) / 2, 1.02, name, ha="center", transform=axis.get_xaxis_transform())
     axis.set(yscale="log", xlim=(-1024, 1100), xlabel="Hounsfield units", ylabel="voxels / %")
+    axis.yaxis.set_major_formatter(PLAIN)
     return figure
 
 
@@ -108,8 +108,7 @@ def contrast_bars(verdicts: dict[str, Any]) -> Figure:
 
     verdicts : case -> `alignment.Verdict`.
     """
-    figure, axes = new_figure(height=2.2)
-    axis = axes[0, 0]
+    figure, ((axis,),) = new_figure(height=2.2)
     at = np.arange(len(verdicts))
     bars = (
         ("mask as given", "truth", [verdict.contrast for verdict in verdicts.values()]),
@@ -125,8 +124,7 @@ def contrast_bars(verdicts: dict[str, Any]) -> Figure:
 
 def loss_curves_of_one_slice(losses: dict[str, tuple[ArrayLike, ArrayLike]]) -> Figure:
     """Loss against falsely predicted pixels; losses : name -> (% of the slice, loss)."""
-    figure, axes = new_figure(height=2.2)
-    axis = axes[0, 0]
+    figure, ((axis,),) = new_figure(height=2.2)
     styles = zip(("train", "validation", "test", "truth"), ("-", "--", "-.", ":"), strict=True)
     for (name, (x, y)), (colour, style) in zip(losses.items(), styles, strict=False):
         axis.plot(x, y, style, color=COLOURS[colour], label=name)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from utils.anatomy import LEFT, RIGHT
 from utils.dicom import Volume
 from utils.plots.lessons import show_mask, show_slice
-from utils.plots.style import COLOURS, TEXT_WIDTH, new_figure
+from utils.plots.style import COLOURS, PLAIN, TEXT_WIDTH, new_figure
 
 SIDES = {RIGHT: "prediction", LEFT: "truth"}  # colours that the colour-blind can tell apart
 
@@ -67,8 +67,7 @@ def reliability_curves(curves: dict[str, pd.DataFrame], errors: dict[str, float]
     curves : name -> table of `evaluation.reliability`; errors : name -> ECE. Dots are as large
     as the logarithm of the pixels behind them.
     """
-    figure, axes = new_figure(height=2.8)
-    axis = axes[0, 0]
+    figure, ((axis,),) = new_figure(height=2.8)
     axis.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, linestyle=":", label="honest")
     for (name, curve), colour in zip(curves.items(), ("validation", "test", "other"), strict=False):
         at, frequency = curve["confidence"], curve["frequency"]
@@ -126,11 +125,12 @@ def gradient_of_slices(shares: ArrayLike, pulls: dict[str, list[float]]) -> Figu
 
     shares : of the slice that is lung; pulls : name -> |gradient| at each share.
     """
-    figure, axes = new_figure(height=2.3)
-    axis = axes[0, 0]
+    figure, ((axis,),) = new_figure(height=2.3)
     styles = zip(("test", "train", "validation", "other"), ("-", "--", "-.", ":"), strict=True)
     for (name, pull), (colour, style) in zip(pulls.items(), styles, strict=False):
         axis.loglog(100 * np.asarray(shares), pull, style, color=COLOURS[colour], label=name)
     axis.set(xlabel="lung / % of the slice", ylabel="|gradient| at one missed pixel")
+    axis.xaxis.set_major_formatter(PLAIN)
+    axis.yaxis.set_major_formatter(PLAIN)
     axis.legend()
     return figure

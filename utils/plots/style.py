@@ -18,6 +18,7 @@ TEXT_WIDTH = 6.3  # inches: the report's text block (160 mm), so that no figure 
 COLOURS = LOOKS["colours"]
 LUNG_WINDOW = (-1350, 150)  # HU at black and at white: centre -600, width 1500
 SOFT_TISSUE_WINDOW = (-160, 240)  # centre 40, width 400
+PLAIN = "{x:g}"  # ticks of a logarithmic axis; matplotlib's own are formulas, see report.mplstyle
 
 
 def use_style() -> None:
