@@ -41,6 +41,7 @@ def run_notebooks(
     """
     folder = workspace.dataset_folder(dataset)
     preset(preset_name, **fields(changes))  # a wrong name is told now, not after two notebooks
+    committed = workspace.REPOSITORY / "notebooks"
     executed = workspace.derived_folder(dataset) / "notebooks"
     executed.mkdir(exist_ok=True)
     by_name = folder == workspace.workspace() / "data" / dataset
@@ -50,13 +51,13 @@ def run_notebooks(
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
     for name, parameters in notebooks.items():
         print(f"\n{name}", flush=True)
+        paths = [str(place / f"{name}.ipynb") for place in (committed, executed)]
         try:
             papermill.execute_notebook(
-                workspace.REPOSITORY / "notebooks" / f"{name}.ipynb",
-                executed / f"{name}.ipynb",
+                *(path.replace("{", "{{").replace("}", "}}") for path in paths),  # no parameters
                 {parameter: values[parameter] for parameter in parameters},
                 kernel_name="python3",
-                cwd=workspace.REPOSITORY / "notebooks",
+                cwd=committed,
                 stdout_file=sys.stdout,
                 extra_arguments=QUIET,
             )

@@ -104,6 +104,14 @@ def test_notebooks_are_executed_one_after_the_other(repository, capsys):
     assert not committed.cells[-1].outputs
 
 
+def test_braces_in_a_name_are_no_parameters(repository, capsys):
+    """papermill reads {x} in a path as the name of a parameter."""
+    (repository / "data" / "{x} of {}" / "Images").mkdir(parents=True)
+    run_into = workflow.run_notebooks("{x} of {}", "quick", {"first": ("DATASET",)})
+    assert "first of {x} of {}" in capsys.readouterr().out
+    assert (run_into / "first.ipynb").is_file() and "{x} of {}" in str(run_into)
+
+
 def test_without_make_the_same_is_run():
     """The conda door's two modules are those that `make run` starts, in this order."""
     dry = make("-n", "run").stdout
