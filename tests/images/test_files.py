@@ -110,3 +110,49 @@ def test_a_header_that_promises_too_much_is_refused_unread(tmp_path):
         (tmp_path / "a.png").write_bytes(png(width, width, 8, 0, b"\0"))
         with pytest.raises(InputError, match="claims more than 100,000,000 pixels"):
             read_grey(tmp_path / "a.png")
+
+
+def png_of(rows, lost=0, keep_end=True, interlace=0):
+    """A PNG [rows, cols] of 8 bits whose compressed data lack so many bytes; all else is whole."""
+    plain = b"".join(b"\0" + row.tobytes() for row in rows)
+    packed = zlib.compress(plain) if keep_end is True else zlib.compress(plain[: -rows.size // 2])
+    packed = packed[: len(packed) - lost]
+    size = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], 8, 0, 0, 0, interlace)
+    parts = [(b"IHDR", size), (b"IDAT", packed[:40]), (b"IDAT", packed[40:]), (b"IEND", b"")]
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_a_png_whose_data_end_early_is_refused(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 256, (40, 50), np.uint8)
+    file = tmp_path / "a.png"
+    file.write_bytes(png_of(rows))
+    assert np.array_equal(read_grey(file), rows)
+    for data in (png_of(rows, lost=3), png_of(rows, lost=900), png_of(rows, keep_end=False)):
+        file.write_bytes(data)
+        with pytest.raises(InputError, match=r"a\.png is damaged"):
+            read_grey(file)
+
+
+def test_signs_and_large_numbers_in_tiff_do_not_wrap(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    for array in (
+        np.array([[-128, -1, 0, 127]], np.int8),
+        np.array([[-32768, 32767]], np.int16),
+        np.array([[7, 2**31 - 1]], np.uint32),
+    ):
+        tifffile.imwrite(tmp_path / "a.tif", array)
+        assert read_grey(tmp_path / "a.tif").tolist() == array.tolist()
+    tifffile.imwrite(tmp_path / "a.tif", np.array([[7, 2**31]], np.uint32))
+    with pytest.raises(InputError, match="holds values above 2,147,483,647"):
+        read_grey(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_refused(tmp_path, value):
+    file = store(tmp_path, "a.tif", np.array([[0.5, value]], np.float32))
+    with pytest.raises(InputError, match="holds values that are no numbers"):
+        read_grey(file)

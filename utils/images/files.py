@@ -1,6 +1,8 @@
 """One PNG or TIFF file as an array, its numbers as they were written, or a clear error."""
 
+import struct
 import warnings
+import zlib
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -10,6 +12,8 @@ from utils.errors import InputError
 SUFFIXES = (".png", ".tif", ".tiff")
 MOST_PIXELS = 100_000_000  # a header that promises more is damaged or hostile
 PHOTOMETRIC = 262  # TIFF tag; its value 0 says that white is zero
+BITS, SAMPLE_FORMAT = 258, 339  # TIFF tags; the latter 1 is unsigned, 2 signed, 3 floating point
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of PNG's colour types (11.2.2)
 
 
 def read_grey(file):
@@ -27,7 +31,9 @@ def read_grey(file):
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=("PNG", "TIFF")) as picture:
                 _refuse_ambiguity(file, picture)
-                return _grey(file, picture)
+                if picture.format == "PNG":
+                    _check_whole(file, picture)
+                return _as_stored(file, picture, _grey(file, picture))
     except InputError:
         raise
     except UnidentifiedImageError:
@@ -52,6 +58,33 @@ def _refuse_ambiguity(file, picture):
     deep = picture.format == "TIFF" and picture.mode.startswith("I;16")
     if deep and picture.tag_v2.get(PHOTOMETRIC) == 0:
         raise InputError(f"{file.name} is stored with white as zero; invert it and save again")
+
+
+def _check_whole(file, picture):
+    """InputError for a PNG whose data end before its last row: Pillow would fill it with black."""
+    data, at, packed = file.read_bytes(), 8, []
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        packed += [data[at + 8 : at + 8 + length]] * (kind == b"IDAT")
+        at += 12 + length
+    least = picture.height * (picture.width * data[24] * CHANNELS[data[25]] + 7) // 8
+    inflater = zlib.decompressobj()
+    held = len(inflater.decompress(b"".join(packed), 3 * (least + picture.height) + 64))
+    if held < least or not inflater.eof:
+        raise InputError(f"{file.name} is damaged (its data end early, or go on too long)")
+
+
+def _as_stored(file, picture, plane):
+    """The plane with the signs that its TIFF states; InputError for numbers that it cannot hold."""
+    tags = picture.tag_v2 if picture.format == "TIFF" else {}
+    bits, form = (tags.get(key, (1,)) for key in (BITS, SAMPLE_FORMAT))
+    if (bits[0], form[0]) == (8, 2):
+        return plane.view(np.int8).astype(np.int32)
+    if (bits[0], form[0]) == (32, 1) and plane.min() < 0:
+        raise InputError(f"{file.name} holds values above {2**31 - 1:,}, expected 8 or 16 bits")
+    if not np.isfinite(plane).all():
+        raise InputError(f"{file.name} holds values that are no numbers (NaN or infinite)")
+    return plane
 
 
 def _grey(file, picture):
