@@ -118,8 +118,8 @@ def test_damaged_files_are_refused_or_read_in_full(tmp_path, syntax):
     """Cut anywhere, an RTSTRUCT never gives a smaller lung; scrambled, never another error."""
 
     structures = [
-        ("Lung_L", [part for k in range(6) for part in drawn(k, BOX)]),
-        ("Lung_R", [part for k in range(6) for part in drawn(k, BOX + 30)]),
+        ("Lung_R", [part for k in range(6) for part in drawn(k, BOX)]),
+        ("Lung_L", [part for k in range(6) for part in drawn(k, BOX + 30)]),
     ]
     options = {}
     if syntax != "implicit":

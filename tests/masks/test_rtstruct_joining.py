@@ -136,14 +136,14 @@ def test_what_nobody_drew_is_left_out_beside_drawn_lungs(tmp_path, edit):
         if edit == "no sequence":
             del dataset.ROIContourSequence[0].ContourSequence
 
-    structures = [("Lungs", []), ("Lung_L", drawn(2, BOX)), ("Lung_R", drawn(2, BOX + 30))]
+    structures = [("Lungs", []), ("Lung_R", drawn(2, BOX)), ("Lung_L", drawn(2, BOX + 30))]
     file = write_rtstruct(tmp_path / "rt.dcm", structures, change)
     with pytest.warns(UserWarning, match=r"^“Lungs” left out: listed, but without a closed"):
         assert read_rtstruct(file, a_volume()).sum() == 200
     file = write_rtstruct(tmp_path / "rt.dcm", structures[:2], change)
     with (
         pytest.warns(UserWarning, match="left out"),
-        pytest.raises(InputError, match="only the left lung is there"),
+        pytest.raises(InputError, match="only the right lung is there"),
     ):
         read_rtstruct(file, a_volume())
 

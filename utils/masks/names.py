@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.dicom import text
+from utils.dicom import items, read_header, text
 from utils.errors import InputError, refusals
 
 # Names, words and codes of lungs, and what every object written has in common
@@ -14,6 +14,12 @@ TABLES = json.loads(Path(__file__).with_name("tables.json").read_text())
 # Names of which the words say nothing, as `plain_name` gives them -> region: "left", "both" …
 ALIASES: dict[str, str] = {}
 LOBES = TABLES["lobes"]
+LUNG = TABLES["SNOMED CT lungs"]
+REGIONS = {code: region for region, code in LUNG.items()} | TABLES["SNOMED CT lobes"]
+REGIONS |= TABLES["SNOMED RT"] | TABLES["tissue"]  # older files; 3D Slicer: as the label says
+SNOMED = TABLES["schemes"]  # names under which files refer to it
+DISEASE = re.compile(TABLES["disease"])  # in a code's meaning
+SWAPPED = 10.0  # mm by which the left lung's centre lies to the right of the right one's
 refusal = refusals(__file__)  # an InputError, of the room's messages.json
 # What a word says, apart or glued to others: as in TG-263, by TotalSegmentator, in clinics
 WORDS = {word: set(s.split()) for s, words in TABLES["words"].items() for word in words.split()}
@@ -45,10 +51,18 @@ def region_named(name, aliases=ALIASES):
     return side or ("both" if sides or "both" in said else "lung")
 
 
-def joined(masks):
+def other_than_lung(code):
+    """Whether an item of a code sequence says that something is no lung, whatever its label."""
+    known = text(code, "CodingSchemeDesignator") in SNOMED
+    meaning = plain_name(text(code, "CodeMeaning"))
+    return (known and text(code, "CodeValue") not in REGIONS) or bool(DISEASE.search(meaning))
+
+
+def joined(masks, mm):
     """Notes on what became, in place, of regions -> masks: lobes make their lung, "lung" is both.
 
-    Raises InputError for a lung of which a lobe is missing.
+    mm : width of a column. Raises InputError for a lung of which a lobe is missing, and for lungs
+    that lie on each other's side, or in the same place.
     """
     notes = []
     for side, lobes in LOBES.items():
@@ -68,6 +82,13 @@ def joined(masks):
         else:
             masks["both"] = mask
             notes.append("“Lung” alone was taken for both lungs.")
+    pair = [masks.get(side, np.zeros(1)) for side in ("left", "right")]
+    if all(mask.any() for mask in pair):
+        columns = np.arange(pair[0].shape[2])  # the first at the patient's right
+        left, right = (np.average(columns, weights=mask.sum((0, 1))) for mask in pair)
+        shared = np.count_nonzero(pair[0] & pair[1]) / min(map(np.count_nonzero, pair))
+        if (right - left) * mm > SWAPPED or shared > 0.5:
+            raise refusal("sides", (right - left) * mm, 100 * shared)
     return notes
 
 
@@ -99,6 +120,27 @@ def check_series(volume, series, frames):
     if frames and own_frame:
         return ["It names no series: that it belongs here rests on its frame of reference alone."]
     raise refusal("nothing referred to")
+
+
+def check_images(volume, structures, keyword):
+    """Refuse a structure drawn on other images than the volume's alone; notes where some are.
+
+    structures : name -> items, in whose sequence `keyword` its images stand, if anywhere. Nothing
+    is said where the volume's files are gone.
+    """
+    paths = [path for path in dict.fromkeys(map(Path, volume.files)) if path.is_file()]
+    own, notes = None, []
+    for name, entries in structures.items():
+        images = [image for entry in entries for image in items(entry, keyword)]
+        images = set(uids(images, "ReferencedSOPInstanceUID")) - {""}
+        if images and own is None:
+            headers = [read_header(path, path.name) for path in paths]
+            own = {header.facts.instance_uid for header in headers if header}
+        if images and own and not images & own:
+            raise refusal("other images", name, len(images))
+        if own and images - own:
+            notes.append(f"“{name}” refers to {len(images - own)} images that were not loaded.")
+    return notes
 
 
 def uids(datasets, keyword="SeriesInstanceUID"):

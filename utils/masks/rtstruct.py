@@ -10,9 +10,10 @@ import numpy as np
 
 from utils.dicom import Volume, integer, items, library_silenced, read_header, text
 from utils.errors import InputError, about
+from utils.masks import names
 from utils.masks.contours import contour_planes, read_contour
 from utils.masks.filling import fill_planes
-from utils.masks.names import ALIASES, check_series, joined, refusal, region_named, uids, united
+from utils.masks.names import ALIASES, TABLES, joined, refusal, region_named, uids, united
 
 LARGEST_FILE = 256 * 1024**2  # bytes; the structure set of a whole body is a few MB
 MOST_CONTOURS = 10_000  # of one structure; a lung has one to ten a slice
@@ -72,12 +73,13 @@ def _masks(dataset, volume, aliases):
     notes = _check_reference(dataset, volume)
     chosen = _chosen(dataset, volume, aliases)
     listed = [(integer(entry, "ReferencedROINumber"), entry) for entry in items(dataset, CONTOURS)]
-    masks, sources, empty = {}, {}, []
+    masks, sources, empty, drawn = {}, {}, [], {}
     for number, (name, region) in chosen.items():
         found = [entry for roi, entry in listed if roi == number]
         contours = [contour for entry in found for contour in items(entry, "ContourSequence")]
         if len(contours) > MOST_CONTOURS:
             raise refusal("too many contours", name, len(contours), MOST_CONTOURS)
+        drawn[name] = contours
         if len(found) > 1:
             notes.append(f"The contours of “{name}” stand in {len(found)} items: joined.")
         polygons, kinds, doubts = _polygons(contours, name)
@@ -95,11 +97,12 @@ def _masks(dataset, volume, aliases):
     if empty:
         notes.append(f"{', '.join(empty)} left out: listed, but without a closed contour.")
     notes += [
-        f"{len(names)} structures were united as {region}: {', '.join(names)}."
-        for region, names in sources.items()
-        if len(names) > 1
+        f"{len(united_as)} structures were united as {region}: {', '.join(united_as)}."
+        for region, united_as in sources.items()
+        if len(united_as) > 1
     ]
-    return masks, tuple(notes + joined(masks))
+    notes += names.check_images(volume, drawn, "ContourImageSequence")
+    return masks, tuple(notes + joined(masks, volume.spacing[2]))
 
 
 def _polygons(entries, name):
@@ -123,12 +126,13 @@ def _polygons(entries, name):
 def _chosen(dataset, volume, aliases):
     """Structures to draw: ROI number -> (name, region)."""
     own = volume.identity.get("frame_of_reference_uid", "")
-    chosen, names = {}, []
+    chosen, listed, no_lung = {}, [], _coded_otherwise(dataset)
     for roi in items(dataset, STRUCTURES):
         name = text(roi, "ROIName")
-        names.append(name)
+        listed.append(name)
         region = region_named(name, aliases)
-        if region is None:
+        coded = integer(roi, "ROINumber") in no_lung and names.plain_name(name) not in aliases
+        if region is None or coded:
             continue
         frame = text(roi, "ReferencedFrameOfReferenceUID")
         if frame and own and frame != own:
@@ -138,8 +142,18 @@ def _chosen(dataset, volume, aliases):
             raise InputError(f"“{name}” has no ROI number of its own. Fetch the file again")
         chosen[number] = (name, region)
     if not chosen:
-        raise refusal("no lung in RTSTRUCT", len(names), ", ".join(names) or "none at all")
+        raise refusal("no lung in RTSTRUCT", len(listed), ", ".join(listed) or "none at all")
     return chosen
+
+
+def _coded_otherwise(dataset):
+    """Numbers of the structures that are no lungs by their code or type, whatever their names."""
+    return {
+        integer(entry, "ReferencedROINumber")
+        for entry in items(dataset, "RTROIObservationsSequence")
+        if text(entry, "RTROIInterpretedType") in TABLES["targets"]
+        or any(map(names.other_than_lung, items(entry, "RTROIIdentificationCodeSequence")))
+    }
 
 
 def _check_reference(dataset, volume):
@@ -147,4 +161,4 @@ def _check_reference(dataset, volume):
     frames = items(dataset, "ReferencedFrameOfReferenceSequence")
     studies = [study for frame in frames for study in items(frame, "RTReferencedStudySequence")]
     series = [entry for study in studies for entry in items(study, "RTReferencedSeriesSequence")]
-    return check_series(volume, uids(series), uids(frames, "FrameOfReferenceUID"))
+    return names.check_series(volume, uids(series), uids(frames, "FrameOfReferenceUID"))

@@ -9,12 +9,10 @@ from pydicom.dataset import Dataset
 from utils import dicom
 from utils.dicom import Volume, integer, items, library_silenced, numbers, read_header, text
 from utils.errors import InputError, about
-from utils.masks.names import TABLES, check_series, joined, refusal, region_named, uids, united
+from utils.masks import names
+from utils.masks.names import LUNG, REGIONS, TABLES, joined, refusal, region_named, uids, united
 
-LUNG = TABLES["SNOMED CT lungs"]
-REGIONS = {code: region for region, code in LUNG.items()} | TABLES["SNOMED CT lobes"]
-REGIONS |= TABLES["SNOMED RT"] | TABLES["tissue"]  # older files; 3D Slicer: as the label says
-SIDES, SNOMED = TABLES["sides"], TABLES["schemes"]  # names under which files refer to SNOMED
+SIDES = TABLES["sides"]
 # Bits of a voxel, which is in or out, in by a share, or the number of its segment
 BITS = {"BINARY": (1, 8), "FRACTIONAL": (8,), "LABELMAP": (8, 16)}
 # Voxels (slice, row, col) by which a frame's corners may miss the grid: slices need not be evenly
@@ -45,13 +43,11 @@ def seg_masks(seg_file, volume):
         source = read_header(path, path.name) if path.is_file() else None
         if source is None or source.facts.modality != "SEG":
             raise InputError("no DICOM SEG. Check the path")
-        notes = check_series(
-            volume,
-            uids(items(source.dataset, "ReferencedSeriesSequence")),
-            [source.facts.frame_of_reference_uid],
-        )
+        series = items(source.dataset, "ReferencedSeriesSequence")
+        notes = names.check_series(volume, uids(series), [source.facts.frame_of_reference_uid])
+        notes += names.check_images(volume, {"its segments": series}, "ReferencedInstanceSequence")
         masks = _masks(source, volume)
-        notes += joined(masks)
+        notes += joined(masks, volume.spacing[2])
     for note in notes:  # not above, where all warnings are silenced
         warnings.warn(note, UserWarning, stacklevel=2)
     return masks
@@ -96,13 +92,21 @@ def _region(segment):
     """Region that a segment is by its SNOMED code; None if it is no lung.
 
     The label says what the code leaves open (the side; all, if it is tissue), and all where the
-    code is missing or of a private scheme (99…): a neoplasm called "Left lung" is none.
+    code is missing or of a private scheme (99…): a neoplasm called "Left lung" is none, nor is
+    what is altered in a lung. A label in ALIASES goes before all.
     """
-    named = region_named(text(segment, "SegmentLabel")) or ""
+    label = text(segment, "SegmentLabel")
+    named = region_named(label) or ""
+    if names.plain_name(label) in names.ALIASES:
+        return named
     kind = next(iter(items(segment, "SegmentedPropertyTypeCodeSequence")), Dataset())
     code, scheme = text(kind, "CodeValue"), text(kind, "CodingSchemeDesignator")
-    if scheme not in SNOMED or code not in REGIONS:
-        private = not code or (scheme.startswith("99") and scheme not in SNOMED)
+    categories = items(segment, "SegmentedPropertyCategoryCodeSequence")
+    altered = any(text(each, "CodeValue") in TABLES["altered"] for each in categories)
+    if altered or names.other_than_lung(kind):
+        return None
+    if scheme not in names.SNOMED or code not in REGIONS:
+        private = not code or (scheme.startswith("99") and scheme not in names.SNOMED)
         return named if private else None
     modifiers = items(segment, "SegmentedPropertyTypeModifierCodeSequence")
     modifiers += items(kind, "SegmentedPropertyTypeModifierCodeSequence")
