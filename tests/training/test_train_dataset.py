@@ -27,7 +27,7 @@ def test_a_data_set_is_checked_split_and_trained(empty_dataset, monkeypatch):
     folder = run_folder(empty_dataset, "first", "epochs=1 beta=../1")
     run.train_dataset(empty_dataset, TINY, folder)
     volumes, masks = ("volumes", empty_dataset), ("masks", empty_dataset)
-    assert asked == [(empty_dataset, volumes), (volumes, masks)]
+    assert asked == [(volumes, masks), (empty_dataset, pairs)]
     assert (
         folder.parts[-2:] == ("runs", "first,beta=.._1,epochs=1")
         and (folder / "history.csv").is_file()

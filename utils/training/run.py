@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from torch import nn
 
@@ -65,16 +66,16 @@ def train(
     Writes `settings.json`, `split.json`, after each epoch `checkpoint.safetensors` and
     `history.csv`, at last `last.safetensors` and `model.safetensors`, the weights of the last
     epoch and those that are kept (`Trainer.finished_model`). A run made from other things, or
-    damaged, is replaced. Returns (model in evaluation mode, history as a DataFrame, one row an epoch). Raises InputError
-    when the loss diverges, and where nothing can be written.
+    damaged, is replaced. Returns (model in evaluation mode, history as a DataFrame, one row an
+    epoch). Raises InputError when the loss diverges, and where nothing can be written.
     """
     fingerprint = run_fingerprint(settings, split, train_set, validation_set, start_from)
     writes = rank_and_count()[0] == 0  # of several processes the first alone
     with locked(run_folder) if writes else nullcontext():
         wait_for_all()  # until the folder is the first one's
-        if facts_of(run_folder / "model.safetensors").get("made_from") == fingerprint:
-            if found := _finished(run_folder, settings, split, writes):
-                return found
+        same = facts_of(run_folder / "model.safetensors").get("made_from") == fingerprint
+        if same and (finished := _finished(run_folder, settings, split, writes)):
+            return finished
         model = build_unet(settings)
         if start_from is not None:
             begin_with(model, start_from)
@@ -114,7 +115,7 @@ def _history(run_folder):
         check(rows, "history")
         kept = pd.DataFrame(facts_of(weights).get("history", rows))
         columns = list(kept.columns.drop("seconds", errors="ignore"))
-        if not table[columns].equals(kept[columns]):
+        if not np.allclose(table[columns], kept[columns], rtol=1e-12, equal_nan=True):
             raise ValueError("its weights keep another")
     return table
 
@@ -196,8 +197,8 @@ def train_dataset(dataset: Path | str, settings: Settings, run_folder: Path) -> 
     """
     with first_process_first():  # the others find the volumes in the cache
         volumes = load_cases(dataset)
-    alignment.require_aligned(dataset, volumes)
     pairs = create_paired_data(volumes, load_masks(dataset))
+    alignment.require_aligned(dataset, pairs)
     split = split_cases(pairs, settings.seed, settings.split)
     train_set, validation_set = (
         SliceDataset(pairs, names, settings) for names in (split.train, split.validation)
