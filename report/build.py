@@ -5,7 +5,7 @@ python -m report.build --images a b c         with notebook 07's figures of othe
 """
 
 import argparse
-import json
+import fnmatch
 import os
 import re
 import shutil
@@ -16,7 +16,8 @@ from pathlib import Path
 
 from studies.synthetic import SETS
 from utils.errors import InputError, command
-from utils.report import write_numbers_tex
+from utils.records import read_record
+from utils.report import checksums, runs_of, write_numbers_tex
 from utils.workspace import REPOSITORY, figures_folder, shown, workspace
 
 SOURCES = REPOSITORY / "report"
@@ -64,7 +65,14 @@ def run_latex(folders):
         shutil.copytree(folder, copy)
     relative = [Path(os.path.relpath(copy, SOURCES)).as_posix() for copy in copies]
     listed = "".join(f"{{{folder}/}}" for folder in relative)
-    command = ["latexmk", "-pdf", "-g", "-silent", "-halt-on-error", f"-outdir={target}"]
+    command = [
+        "latexmk",
+        "-pdf",
+        "-g",
+        "-silent",
+        "-halt-on-error",
+        f"-outdir={os.path.relpath(target, SOURCES)}",
+    ]
     command += [rf"-usepretex=\def\figurefolders{{{listed}}}", "report.tex"]
     log = target / "report.log"
     log.unlink(missing_ok=True)  # an old one would be taken for this one's
@@ -78,14 +86,14 @@ def run_latex(folders):
 
 def used_figures():
     """Names of the figures that the report's sources include."""
-    text = "".join(file.read_text() for file in sorted(SOURCES.rglob("*.tex")))
+    text = "".join(file.read_text("utf-8") for file in sorted(SOURCES.rglob("*.tex")))
     return re.findall(r"\\includegraphics(?:\[[^\]]*\])?\{([^}]+)\}", text)
 
 
 def read_studies(folders):
     """What the JSON files of figures folders hold: dict from study to (its file, its content).
 
-    Raises InputError for a file that is not JSON, a folder without any, and a study that two
+    Raises InputError for a file that holds no numbers, a folder without any, and a study that two
     folders have: the report could print only one of them.
     """
     studies = {}
@@ -101,20 +109,18 @@ def read_studies(folders):
                     f"{shown(file)} and {shown(studies[file.stem][0])} are the same study of two "
                     "data sets, and the report prints one. Leave one out of --images."
                 )
-            try:
-                studies[file.stem] = file, json.loads(file.read_text())
-            except ValueError as error:
-                raise InputError(f"{shown(file)} is not JSON: {error}. {again(file)}") from error
+            studies[file.stem] = file, read_record(file, "numbers", again(file))
     return studies
 
 
 def refuse_stale(studies, used):
-    """Raise InputError for figures and numbers that are missing or older than what they show.
+    """Raise InputError for figures and numbers that are missing, or made from other runs.
 
     studies : of `read_studies`; used : names of the figures that the report includes. A study
     names its runs and the figures that show them. Notebook 04 has one run, and its figures are
-    those whose names begin with `figure`. Where no run at all is kept, as after figures were
-    brought from another machine, age cannot be told.
+    those whose names begin with `figure`. Checksums written beside the numbers tell (`.sums`).
+    Where no run at all is kept, as after figures were brought from another machine, only the
+    figures are held against them.
     """
     for file, content in studies.values():
         runs = content.get("runs") or ([content["run"]] if "run" in content else [])
@@ -125,33 +131,44 @@ def refuse_stale(studies, used):
         missing = [figure.name for figure in files if not figure.is_file()]
         if missing:
             raise InputError(f"{shown(file.parent)} lacks {', '.join(missing)}. {again(file)}")
-        trained = last_training(file.parent.name, runs)
-        if trained is None:
-            continue
-        stale = [figure.name for figure in (*files, file) if figure.stat().st_mtime < trained]
-        if stale:
+        runs_folder = runs_of(file.parent)
+        if file.with_suffix(".sums").exists() or runs_folder.is_dir():
+            known = read_record(file.with_suffix(".sums"), "sums", again(file))
+            then = known["figures"] | known["numbers"]
+            now = checksums(file.parent, "*.pdf") | checksums(file.parent, file.name)
+            other = [f.name for f in (*files, file) if now[f.name] != then.get(f.name)]
+            if other:
+                raise InputError(
+                    f"{', '.join(other)} in {shown(file.parent)} are not those that "
+                    f"were exported with {file.name}. {again(file)}"
+                )
+        if runs_folder.is_dir() and weights_now(file.parent, runs) != weights_of(known, runs):
             raise InputError(
-                f"{', '.join(stale)} in {shown(file.parent)} are older than the run "
-                f"{', '.join(runs)} that they should show. {again(file)}"
+                f"{file.name} and figures in {shown(file.parent)} do not show the run "
+                f"{', '.join(runs)} as it is now. {again(file)}"
             )
 
 
-def last_training(dataset, runs):
-    """When the newest of these runs was written, in seconds; None where no run at all is kept.
+def weights_of(known, runs):
+    """Checksums of the weights of some runs, patterns below the folder of runs."""
+    fitting = [re.compile(fnmatch.translate(f"{run}/*")) for run in runs]
+    return {f: s for f, s in known["runs"].items() if any(fit.match(f) for fit in fitting)}
 
-    runs : patterns below `data/<dataset>/derived/runs`. Raises InputError when there are runs,
-    but none of these: what the figures show has been deleted or renamed since.
+
+def weights_now(figures, runs):
+    """The same of the runs as they are now.
+
+    Raises InputError when there are runs, but none of these: what the figures show has been
+    deleted or renamed since.
     """
-    folder = workspace() / "data" / dataset / "derived" / "runs"
-    if not folder.is_dir():
-        return None
-    weights = [file for run in runs for file in folder.glob(f"{run}/**/model.safetensors")]
+    folder = runs_of(figures)
+    weights = weights_of({"runs": checksums(folder, "**/model.safetensors")}, runs)
     if not weights:
         raise InputError(
-            f"{shown(folder)} has no run {', '.join(runs)}, which figures/{dataset} shows. "
+            f"{shown(folder)} has no run {', '.join(runs)}, which figures/{figures.name} shows. "
             "Run the notebook that trains it again."
         )
-    return max(file.stat().st_mtime for file in weights)
+    return weights
 
 
 def again(file):

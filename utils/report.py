@@ -1,12 +1,13 @@
 """The numbers that the report prints: JSON of the notebooks, and LaTeX names made from it."""
 
-import json
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from utils.workspace import figures_folder, shown, write_json, written_whole
+from utils.records import read_record
+from utils.workspace import figures_folder, shown, workspace, write_json, written_whole
 
 
 def save_numbers(dataset: Path | str, numbers: dict[str, Any], study: str | None = None) -> None:
@@ -17,13 +18,30 @@ def save_numbers(dataset: Path | str, numbers: dict[str, Any], study: str | None
 
     `runs` and `figures` are held against each other by `make report`: lists of the runs that the
     numbers come from (patterns below `data/<name>/derived/runs`), and of the figures saved beside
-    them that show the same runs.
+    them that show the same runs. Checksums of all runs and figures, as they are now, lie beside
+    the numbers: whether these show the runs is told by content and not by clocks.
     """
     folder = figures_folder(dataset)
-    file = folder / f"{study or 'metrics'}.json"
+    file, runs = folder / f"{study or 'metrics'}.json", runs_of(folder)
     write_json(file, numbers)
+    shows = {
+        "runs": checksums(runs, "**/model.safetensors"),
+        "numbers": checksums(folder, file.name),
+    }
+    write_json(file.with_suffix(".sums"), shows | {"figures": checksums(folder, "*.pdf")})
     write_numbers_tex(folder)
     print(f"saved {shown(file)} and numbers.tex")
+
+
+def runs_of(figures: Path) -> Path:
+    """Folder of the runs of the data set whose figures lie in this folder."""
+    return workspace() / "data" / figures.name / "derived" / "runs"
+
+
+def checksums(folder: Path, pattern: str) -> dict[str, str]:
+    """CRC-32 of each file below a folder that fits a pattern, by its path from there."""
+    files = sorted(folder.glob(pattern))
+    return {f.relative_to(folder).as_posix(): f"{zlib.crc32(f.read_bytes()):08x}" for f in files}
 
 
 def write_numbers_tex(folder: Path) -> None:
@@ -44,7 +62,7 @@ def write_numbers_tex(folder: Path) -> None:
     ]
     for file in sorted(folder.glob("*.json")):
         prefix = () if file.stem == "metrics" else (file.stem,)
-        for name, value in flattened(json.loads(file.read_text()), prefix):
+        for name, value in flattened(read_record(file, "numbers", "Export it again."), prefix):
             text = as_tex(value, chosen=name.startswith("settings."))
             lines.append(rf"\expandafter\def\csname result:{name}\endcsname{{{text}}}")
     with written_whole(folder / "numbers.tex") as temporary:

@@ -1,6 +1,5 @@
 """What can be said of the report without LaTeX: its sources, stale figures, faults in a log."""
 
-import json
 import os
 import re
 import shutil
@@ -12,30 +11,23 @@ from report.build import main
 from studies import plan as study_plan
 from studies import robustness
 from utils.errors import InputError
-from utils.report import as_tex, latex_name
+from utils.report import as_tex, latex_name, save_numbers
 
 RUN = "model.safetensors"
 
 
 @pytest.fixture
 def exported(tmp_path, monkeypatch):
-    """A run, a study with two runs, and figures and numbers of both, written in this order."""
+    """A run, a study with two runs, and figures and numbers of both, as notebooks export them."""
     monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path))
+    (tmp_path / "data/phantom/Images").mkdir(parents=True)
     runs, figures = tmp_path / "data/phantom/derived/runs", tmp_path / "figures/phantom"
-    study = {"runs": ["losses/*"], "figures": ["loss_study"]}
-    contents = {
-        runs / "quick" / RUN: "",
-        runs / "losses/bce" / RUN: "",
-        runs / "losses/dice" / RUN: "",
-        figures / "figure1_loss.pdf": "",
-        figures / "loss_study.pdf": "",
-        figures / "metrics.json": json.dumps({"run": "quick"}),
-        figures / "loss_study.json": json.dumps(study),
-    }
-    for age, (file, content) in enumerate(contents.items()):
+    files = [runs / name / RUN for name in ("quick", "losses/bce", "losses/dice")]
+    for file in (*files, figures / "figure1_loss.pdf", figures / "loss_study.pdf"):
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
-        os.utime(file, (1e9 + age, 1e9 + age))
+        file.write_text(file.parent.name)
+    save_numbers("phantom", {"run": "quick"})
+    save_numbers("phantom", {"runs": ["losses/*"], "figures": ["loss_study"]}, "loss_study")
     return figures
 
 
@@ -43,30 +35,54 @@ def refuse_stale(figures, used=("figure1_loss", "loss_study")):
     report.refuse_stale(report.read_studies([figures]), used)
 
 
-def test_fresh_figures_pass(exported):
+def test_fresh_figures_pass_whatever_the_clock_says(exported):
+    """After the clock went back, or files were copied, all times lie the wrong way round."""
+    refuse_stale(exported)
+    for age, file in enumerate(sorted(exported.parents[1].rglob("*.*"), reverse=True)):
+        os.utime(file, (1e9 + age, 1e9 + age))
+    refuse_stale(exported)
+    for age, file in enumerate(sorted(exported.parents[1].rglob("*.*"))):
+        os.utime(file, (1e9 + age, 1e9 + age))
     refuse_stale(exported)
 
 
 @pytest.mark.parametrize(
-    ("file", "run", "notebook"),
+    ("file", "numbers", "notebook"),
     [
-        ("figure1_loss.pdf", "quick", "04"),
-        ("metrics.json", "quick", "04"),
-        ("loss_study.pdf", r"losses/\*", "05"),
-        ("loss_study.json", r"losses/\*", "05"),
+        ("figure1_loss.pdf", "metrics", "04"),
+        ("loss_study.pdf", "loss_study", "05"),
+        ("metrics.json", "metrics", "04"),
     ],
 )
-def test_a_file_older_than_its_run_is_named(exported, file, run, notebook):
-    os.utime(exported / file, (1e8, 1e8))
-    said = rf"{file} in figures/phantom are older than the run {run} .*Run notebook {notebook}"
-    with pytest.raises(InputError, match=said):
+def test_a_figure_of_another_time_is_named(exported, file, numbers, notebook):
+    (exported / file).write_text('{"run": "quick", "and": "the notebook then stopped"}')
+    said = rf"{file} in figures/phantom are not those that were exported with {numbers}\.json\. "
+    with pytest.raises(InputError, match=said + f"Run notebook {notebook} again"):
         refuse_stale(exported)
 
 
 @pytest.mark.parametrize("run", ["quick", "losses/bce", "losses/dice"])
 def test_a_run_trained_again_makes_its_figures_stale(exported, run):
-    os.utime(exported.parents[1] / "data/phantom/derived/runs" / run / RUN, (2e9, 2e9))
-    with pytest.raises(InputError, match=f"older than the run {run.split('/')[0]}"):
+    weights = exported.parents[1] / "data/phantom/derived/runs" / run / RUN
+    weights.write_text("other weights")
+    os.utime(weights, (1e8, 1e8))
+    with pytest.raises(InputError, match=f"do not show the run {run.split('/')[0]}.* as it is now"):
+        refuse_stale(exported)
+
+
+def test_a_further_run_of_a_study_makes_its_figures_stale(exported):
+    more = exported.parents[1] / "data/phantom/derived/runs/losses/focal" / RUN
+    more.parent.mkdir()
+    more.write_text("more")
+    with pytest.raises(InputError, match="do not show the run losses"):
+        refuse_stale(exported)
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"runs": {}}', '{"runs": 1, "figures": {}}'])
+def test_without_sound_checksums_the_notebook_is_named(exported, content):
+    file = exported / "metrics.sums"
+    file.unlink() if content is None else file.write_text(content)
+    with pytest.raises(InputError, match=r"metrics\.sums is missing, damaged .*Run notebook 04"):
         refuse_stale(exported)
 
 
@@ -85,10 +101,12 @@ def test_a_run_that_is_gone_is_named(exported):
         refuse_stale(exported)
 
 
-def test_without_any_run_age_cannot_be_told(exported):
-    """Figures that came from another machine: they are printed."""
+def test_without_any_run_the_figures_alone_are_looked_at(exported):
+    """Figures that came from another machine, of an older version without checksums too."""
     shutil.rmtree(exported.parents[1] / "data")
-    os.utime(exported / "metrics.json", (1e8, 1e8))
+    refuse_stale(exported)
+    for file in exported.glob("*.sums"):
+        file.unlink()
     refuse_stale(exported)
 
 
@@ -99,17 +117,26 @@ def test_numbers_that_name_no_run_are_refused(exported, content):
         refuse_stale(exported, [])
 
 
+@pytest.mark.parametrize("content", ["[1]", '{"runs": "x"}', '{"run": ["x"]}', '{"a":' * 5000])
+def test_numbers_of_another_form_are_refused(exported, content):
+    (exported / "loss_study.json").write_text(content)
+    with pytest.raises(InputError, match=r"loss_study\.json is .*damaged.* Run notebook 05 again"):
+        refuse_stale(exported, [])
+
+
 def test_studies_of_image_sets_are_held_against_their_own_runs(exported):
     pictures = exported.parent / "xrays_of_ours"
-    run = exported.parents[1] / "data/xrays_of_ours/derived/runs/bartels2022_tuned" / RUN
-    for file in (run, pictures / "side_by_side.pdf", pictures / "xrays.json"):
+    run = exported.parents[1] / "data/xrays_of_ours/derived/runs/seed003_tuned" / RUN
+    for file in (run, pictures / "side_by_side.pdf"):
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text('{"runs": ["bartels2022_*"], "figures": ["side_by_side"]}')
+        file.write_text("as exported")
+    (exported.parents[1] / "data/xrays_of_ours/images").mkdir()
+    save_numbers("xrays_of_ours", {"runs": ["seed003_*"], "figures": ["side_by_side"]}, "xrays")
     studies = report.read_studies([exported, pictures])
     assert {"metrics", "loss_study", "xrays"} == set(studies)
     report.refuse_stale(studies, ["figure1_loss"])
-    os.utime(pictures / "side_by_side.pdf", (1e8, 1e8))
-    with pytest.raises(InputError, match=r"side_by_side\.pdf in figures/xrays_of_ours are older"):
+    run.write_text("trained again")
+    with pytest.raises(InputError, match=r"figures/xrays_of_ours do not show the run seed003_\*"):
         report.refuse_stale(studies, ["figure1_loss"])
 
 
@@ -122,7 +149,7 @@ def test_folders_that_cannot_be_read_together(exported):
     with pytest.raises(InputError, match="are the same study of two data sets"):
         report.read_studies([exported, other])
     (other / "loss_study.json").rename(other / "xrays.json").write_text("{half")
-    with pytest.raises(InputError, match=r"other/xrays\.json is not JSON.*Run notebook 07 again"):
+    with pytest.raises(InputError, match=r"other/xrays\.json is .*damaged.*Run notebook 07 again"):
         report.read_studies([exported, other])
 
 
