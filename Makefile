@@ -15,7 +15,11 @@ export DATASET PRESET SET SPLIT PATIENTS
 
 PY        := .venv/bin/python
 INSTALLED := .venv/installed
-TESTING   := LUNG_WORKSPACE=$(CURDIR)/build/test
+# as a variable: the path may hold spaces, or what a shell would read as its own
+export TEST_WORKSPACE := $(CURDIR)/build/test
+TESTING   := LUNG_WORKSPACE="$$TEST_WORKSPACE"
+# an environment whose Python is gone, as after an upgrade of the system, is made anew
+BROKEN    := $(if $(wildcard .venv),$(shell .venv/bin/python -c '' 2>/dev/null || echo .venv/broken))
 NBVAL     := --nbval --nbval-current-env --nbval-sanitize-with notebooks/nbval.cfg
 
 # What ESLint asks for. Nothing else needs Node.js: without it `make lint` leaves viewer.js out.
@@ -36,11 +40,13 @@ help:  ## list what can be made
 
 setup: $(INSTALLED)  ## install everything into .venv
 
-$(INSTALLED): requirements.txt pyproject.toml
+.PHONY: .venv/broken
+$(INSTALLED): requirements.txt pyproject.toml $(BROKEN)
 	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 or newer is needed, $(or $(PYTHON),but no Python) was found: make setup PYTHON=python3.12"; \
 	  exit 1; }
-	$(PYTHON) -m venv .venv
+	$(if $(BROKEN),@echo "The Python of .venv does not start any more: .venv is made anew.")
+	$(PYTHON) -m venv $(if $(BROKEN),--clear) .venv
 	$(PY) -m pip install --disable-pip-version-check -r requirements.txt
 	$(PY) -m pip install --disable-pip-version-check --no-deps -e .
 	@touch $@
@@ -105,8 +111,9 @@ test-report: $(INSTALLED)  ## build the report from invented numbers (needs LaTe
 kill: $(INSTALLED)  ## kill training twenty times: every restart must end as an unbroken run
 	$(PY) tests/builders/kill_training.py --kills 20
 
-fuzz: $(INSTALLED)  ## feed the loader thousands of broken files
+fuzz: $(INSTALLED)  ## feed the loader thousands of broken files, and the project its own records, damaged
 	$(PY) -m tests.fuzz --seconds 100
+	$(PY) -m tests.fuzz.persisted --count 500
 
 docs: $(INSTALLED)  ## a chapter for each room of utils, and a walk: build/docs/index.html
 	@$(PY) -m sphinx -E -W --keep-going -q -b html docs build/docs
@@ -131,7 +138,7 @@ format: $(INSTALLED)  ## let ruff put code and notebooks in order
 	$(PY) -m ruff format .
 
 clean:  ## delete what was computed; data sets stay
-	rm -rf build figures/*/*.pdf figures/*/*.json figures/*/*.tex data/*/derived .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	rm -rf build figures/*/*.pdf figures/*/*.json figures/*/*.tex figures/*/*.sums data/*/derived .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
 
 clean-all: clean  ## also delete the embedded data set and the environment
 	rm -rf data/phantom data/synthetic_* .venv node_modules *.egg-info

@@ -92,7 +92,7 @@ def speed_table(folder=BENCHMARKS):
 
     The job that wants a GPU stands there as not measured until `full_job.csv` is there.
     """
-    predict = json.loads((folder / "predict_speed.json").read_text())
+    predict = json.loads((folder / "predict_speed.json").read_bytes())
     rows, cols = predict["rows_cols"]
     lines = [
         "| job | how fast |",
@@ -124,7 +124,7 @@ def speed_table(folder=BENCHMARKS):
 
 def about(file):
     """The hardware in the first line of a benchmark's table."""
-    return file.read_text().partition("\n")[0].removeprefix("# ").partition(", torch")[0]
+    return file.read_text("utf-8").partition("\n")[0].removeprefix("# ").partition(", torch")[0]
 
 
 def at(numbers, path):
@@ -147,7 +147,7 @@ def leave_one_out():
 
 def write_tables(readme, results):
     """Put the tables between their marks in the README."""
-    text = readme.read_text()
+    text = readme.read_text("utf-8")
     tables = {"results": table(results), "other results": other_table(results)}
     for name, lines in (tables | {"speed": speed_table()}).items():
         between = re.compile(MARKED.format(name), re.DOTALL)
@@ -158,7 +158,7 @@ def write_tables(readme, results):
 def first_test_patient():
     """(volume, truth, prediction) of the phantom's first test patient, from the last run."""
     run = derived_folder("phantom") / "runs" / "quick"
-    name = json.loads((run / "split.json").read_text())["test"][0]
+    name = json.loads((run / "split.json").read_bytes())["test"][0]
     with np.load(run / "predictions" / f"{name}.npz", allow_pickle=False) as archive:
         prediction = archive["masks"]
     return load_cases("phantom")[name], load_masks("phantom")[name], prediction
@@ -167,7 +167,7 @@ def first_test_patient():
 def thumbnail(notebook):
     """The tallest picture that a notebook shows, small; None when it shows none."""
     best = None
-    for cell in json.loads(notebook.read_text())["cells"]:
+    for cell in json.loads(notebook.read_bytes())["cells"]:
         for output in cell.get("outputs", []):
             encoded = output.get("data", {}).get("image/png")
             if encoded:
@@ -183,11 +183,11 @@ def thumbnail(notebook):
 def main():
     """Make everything again."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = json.loads(RESULTS.read_bytes()) if RESULTS.exists() else {}
     results["lctsc"] = {"leave_one_out": leave_one_out()}
-    results["phantom"] = json.loads((figures_folder("phantom") / "metrics.json").read_text())
+    results["phantom"] = json.loads((figures_folder("phantom") / "metrics.json").read_bytes())
     for dataset, study, _ in OTHERS:
-        exported = json.loads((figures_folder(dataset) / f"{study}.json").read_text())
+        exported = json.loads((figures_folder(dataset) / f"{study}.json").read_bytes())
         results.setdefault(dataset, {})[study] = exported
     write_json(RESULTS, results)
     write_tables(REPOSITORY / "README.md", results)

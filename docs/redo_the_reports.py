@@ -26,7 +26,7 @@ FULL, SMALL = "not run: needs LCTSC and a GPU", "not run yet"
 def exported(dataset):
     """Numbers of benchmarks.redo_reports on a data set; none where it was not run there."""
     file = BENCHMARKS / f"redo_reports_{dataset}.json"
-    return json.loads(file.read_text())["runs"] if file.exists() else {}
+    return json.loads(file.read_bytes())["runs"] if file.exists() else {}
 
 
 def filled(text, numbers, otherwise):
@@ -72,7 +72,7 @@ def made():
     """The page as it should be, from what is committed."""
     with ITEMS.open(encoding="utf-8", newline="") as file:
         items = list(csv.DictReader(file))
-    numbers = (exported("phantom"), exported("lctsc"), json.loads(RESULTS.read_text()))
+    numbers = (exported("phantom"), exported("lctsc"), json.loads(RESULTS.read_bytes()))
     return written(PAGE.read_text(encoding="utf-8"), items, *numbers)
 
 

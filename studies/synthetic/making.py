@@ -148,7 +148,7 @@ def make_set(name: str) -> Path:
 def _stamp(folder):
     """The content of a set's stamp; empty when there is none or it is damaged."""
     try:
-        stamp = json.loads((folder / "set.json").read_text())
+        stamp = json.loads((folder / "set.json").read_bytes())
     except (OSError, ValueError):
         return {}
     return stamp if isinstance(stamp, dict) else {}

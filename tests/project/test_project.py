@@ -138,3 +138,48 @@ def test_a_python_that_is_too_old_or_none_at_all_is_one_sentence(tmp_path, answe
     )
     assert made.returncode and not (tmp_path / ".venv").exists()
     assert made.stdout.startswith(f"Python 3.11 or newer is needed, {old} was found: make setup")
+
+
+def folder_with_makefile(folder):
+    """A project of nothing but its Makefile, and a Python that makes an environment of a script."""
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("requirements.txt", "pyproject.toml"):
+        (folder / name).touch()
+    python = folder / "python3.12"
+    python.write_text(
+        """#!/bin/sh
+[ "$3" = --clear ] && rm -rf .venv
+[ "$1 $2" = "-m venv" ] && { echo "$*" >> log; mkdir -p .venv/bin; cp "$0" .venv/bin/python; }
+[ "$2" = "utils.datasets.phantom" ] && echo "into $LUNG_WORKSPACE"
+exit 0
+"""
+    )
+    python.chmod(0o755)
+    return lambda *what: subprocess.run(
+        ["make", "-s", *what, "PYTHON=./python3.12"], cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path):
+    """As after an upgrade of the system: .venv/bin/python is a link that leads nowhere."""
+    make = folder_with_makefile(tmp_path / "project")
+    assert make("setup").returncode == 0 and make("setup").returncode == 0
+    log, python = tmp_path / "project/log", tmp_path / "project/.venv/bin/python"
+    assert log.read_text() == "-m venv .venv\n"
+    python.unlink()
+    python.symlink_to("/nowhere/python3.11")
+    made = make("phantom")  # any command, not setup alone
+    assert made.returncode == 0, made.stderr
+    assert "The Python of .venv does not start any more: .venv is made anew." in made.stdout
+    assert log.read_text() == "-m venv .venv\n-m venv --clear .venv\n"
+    assert make("setup").stdout == ""
+
+
+@pytest.mark.parametrize("name", ["with spaces and é", "a $(touch ran) `touch ran` 'b' \"c\""])
+def test_notebooks_are_tested_in_any_path(tmp_path, name):
+    make = folder_with_makefile(tmp_path / name)
+    made = make("test-notebooks")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.splitlines() == [f"into {tmp_path / name}/build/test"]
+    assert not (tmp_path / name / "ran").exists()

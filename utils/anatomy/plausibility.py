@@ -11,7 +11,7 @@ from utils.anatomy.body import ACROSS, body_mask
 from utils.anatomy.lungs import COARSE, TOUCHING, litres, volumes_in_litres
 from utils.anatomy.trachea import airway_mask, wall_share
 
-DOUBTS = json.loads(Path(__file__).with_name("doubts.json").read_text())
+DOUBTS = json.loads(Path(__file__).with_name("doubts.json").read_bytes())
 # What the model was trained on, with some room (weights/README.md): name -> least, most, unit, why
 SEEN, SENTENCES = DOUBTS["seen"], DOUBTS["sentences"]
 SMALLER_LUNG = 0.25  # of the larger one's volume

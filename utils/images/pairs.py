@@ -28,9 +28,8 @@ SIDES = ("leftMask", "rightMask")
 MASK_FOLDERS = ("masks",), ("mask",), ("2d_masks",), SIDES, tuple(f"ManualMask/{s}" for s in SIDES)
 NO_PICTURES = (".txt", ".md", ".csv", ".json", ".xml", ".db", ".ini")  # lie about, and may
 # picture -> patient, where a collection tells it in its table and not by the names
-RANDOM_NAMES = dict(
-    row.split(",") for row in Path(__file__).with_name("patients.csv").read_text().split()[1:]
-)
+TABLE = Path(__file__).with_name("patients.csv").read_text("utf-8")
+RANDOM_NAMES = dict(row.split(",") for row in TABLE.split()[1:])
 SHOWN = 20  # problems listed in one message; the number of all is told
 
 

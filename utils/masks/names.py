@@ -10,7 +10,7 @@ from utils.dicom import items, read_header, text
 from utils.errors import InputError, refusals
 
 # Names, words and codes of lungs, and what every object written has in common
-TABLES = json.loads(Path(__file__).with_name("tables.json").read_text())
+TABLES = json.loads(Path(__file__).with_name("tables.json").read_bytes())
 # Names of which the words say nothing, as `plain_name` gives them -> region: "left", "both" …
 ALIASES: dict[str, str] = {}
 LOBES = TABLES["lobes"]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from utils.workspace import figures_folder, shown, written_whole
 
-LOOKS = json.loads(Path(__file__).with_name("looks.json").read_text())
+LOOKS = json.loads(Path(__file__).with_name("looks.json").read_bytes())
 TEXT_WIDTH = 6.3  # inches: the report's text block (160 mm), so that no figure is rescaled
 
 # Okabe and Ito's palette, which the colour-blind can tell apart; one thing, one colour

@@ -8,7 +8,7 @@ import numpy as np
 
 from utils.errors import InputError, refusals
 
-LOOKS = json.loads(Path(__file__).with_name("looks.json").read_text())
+LOOKS = json.loads(Path(__file__).with_name("looks.json").read_bytes())
 # What each plane's picture shows at its edges, patient's right on the left as radiologists read.
 # `axis` is the volume's axis that the slices of the plane run along, `xyz` the same in LPS.
 PLANES = LOOKS["planes"]

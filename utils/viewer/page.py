@@ -33,10 +33,10 @@ def export_html(
     nothing else of the DICOM header.
     """
     view = checked_view(volume, mask, prediction, **look)
-    page = Template(PAGE.read_text()).substitute(
+    page = Template(PAGE.read_text("utf-8")).substitute(
         title=html.escape(f"Slice viewer {view.case.name}".strip()),
-        css=STYLE.read_text(),
-        js=SCRIPT.read_text(),
+        css=STYLE.read_text("utf-8"),
+        js=SCRIPT.read_text("utf-8"),
         data=json.dumps(_page_data(view)).replace("<", "\\u003c"),
     )
     with written_whole(path) as temporary:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 # The standard man: curves by height, (z, value); tubes, their points (x, y, z) and radii
-SHAPES = json.loads(Path(__file__).with_name("shapes.json").read_text())
+SHAPES = json.loads(Path(__file__).with_name("shapes.json").read_bytes())
 
 
 class Noise:

@@ -131,7 +131,7 @@ def make_phantom(
     images, masks = folder / "Images", folder / "Segmentations"
     stamp = folder / "phantom.json"
     version = {"generator": "utils.phantom", "version": VERSION, "seed": SEED}
-    if stamp.exists() and json.loads(stamp.read_text()) != version:
+    if stamp.exists() and json.loads(stamp.read_bytes()) != version:
         for mask in masks.glob("Case_*_seg.npz"):
             mask.unlink()
     elif not stamp.exists() and images.exists():

@@ -39,4 +39,4 @@ def _patient(facts):
     return Patient(**{k: tuple(v) if isinstance(v, list) else v for k, v in facts.items()})
 
 
-PATIENTS = tuple(map(_patient, json.loads(Path(__file__).with_name("patients.json").read_text())))
+PATIENTS = tuple(map(_patient, json.loads(Path(__file__).with_name("patients.json").read_bytes())))

@@ -12,7 +12,7 @@ from utils.datasets.phantom.patients import Patient
 
 PADDING = -2000  # stored outside a reconstructed disc
 # what all slices of all patients share: keyword -> value
-HEADER = json.loads(Path(__file__).with_name("header.json").read_text())
+HEADER = json.loads(Path(__file__).with_name("header.json").read_bytes())
 
 
 def ct_slice(patient: Patient, stored: np.ndarray, number: int, seed: int | str) -> FileDataset:
