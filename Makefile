@@ -6,12 +6,18 @@ SET      ?=
 SPLIT    ?=
 PATIENTS ?= 12
 NOTEBOOK ?= inspect_a_case
+FOLDER   ?=
+OUT      ?=
+MAP      ?=
 
 # What a user typed reaches the shell as variables, never as text that it would read as a command;
 # and as it was typed: make would take the $ of share$/ct for the start of a name of its own
 override DATASET  := $(value DATASET)
 override SET      := $(value SET)
-export DATASET PRESET SET SPLIT PATIENTS
+override FOLDER   := $(value FOLDER)
+override OUT      := $(value OUT)
+override MAP      := $(value MAP)
+export DATASET PRESET SET SPLIT PATIENTS FOLDER OUT MAP
 
 PY        := .venv/bin/python
 INSTALLED := .venv/installed
@@ -29,14 +35,15 @@ NODE_SUFFICES := command -v npm >/dev/null && node -e \
 LATEX     := latexmk texlive-latex-extra texlive-science texlive-fonts-recommended lmodern \
              texlive-extra-utils poppler-utils
 
-.PHONY: help setup phantom data run studies app report bench test test-unit test-notebooks test-studies \
+.PHONY: help setup phantom data deidentify run studies app report bench test test-unit test-notebooks test-studies \
         test-browser test-report kill fuzz \
         docs notebooks lint lint-js format clean clean-all
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 18
 	@echo; echo "PATIENTS=<how many, or all>  NOTEBOOK=<name, for make app>"; echo "DATASET=<name under data/, or folder>  PRESET=<see utils/settings.py>"; \
-	echo "SET=\"<field>=<value> …\" of the preset  SPLIT=<thirds, first8 or random8>"
+	echo "SET=\"<field>=<value> …\" of the preset  SPLIT=<thirds, first8 or random8>"; \
+	echo "FOLDER=<original>  OUT=<new folder>  MAP=<new file that leads back, or none>"
 
 setup: $(INSTALLED)  ## install everything into .venv
 
@@ -59,6 +66,9 @@ studies: phantom  ## notebooks 05 to 07: losses, robustness, other kinds of imag
 
 data: $(INSTALLED)  ## fetch PATIENTS real patients of the public LCTSC collection into data/lctsc
 	@$(PY) -m data.lctsc --patients "$$PATIENTS"
+
+deidentify: $(INSTALLED)  ## copy FOLDER (a case or a data set) into OUT without what names a patient
+	@$(PY) -m utils.deidentify --out "$$OUT" --map "$$MAP" -- "$$FOLDER"
 
 run: $(INSTALLED) $(if $(filter phantom,$(DATASET)),phantom)  ## notebooks 01 to 04 on DATASET
 	@$(PY) -m utils.workflow --dataset "$$DATASET" --preset "$$PRESET" --set "$$SET" --split "$$SPLIT"

@@ -1,7 +1,5 @@
 """De-identified copies: nothing of the patient stays, everything else does, references hold."""
 
-import json
-
 import numpy as np
 import pytest
 from dicom_factory import ROOT, expected_hu, write_series
@@ -32,9 +30,10 @@ def test_no_secret_stays_in_any_byte(original, tmp_path):
     after = all_bytes(tmp_path / "copy")
     assert [secret for secret in SECRETS if secret in after] == []
     assert report["remaining"] == []
-    assert report["files"] == 6 and report["left_out"] == ["notes.txt"]
+    assert report["files"] == 6 and report["left_out"] == ["notes.txt: not DICOM"]
     names = sorted(path.name for path in (tmp_path / "copy").iterdir())
-    assert names == [f"CT-000{k}.dcm" for k in range(1, 6)] + ["RTSTRUCT-0001.dcm"]
+    objects = [f"CT-000{k}.dcm" for k in range(1, 6)] + ["RTSTRUCT-0001.dcm"]
+    assert names == [*objects, "deidentification.csv"]
 
 
 def test_original_is_untouched(original, tmp_path):
@@ -52,17 +51,17 @@ def test_copy_loads_with_the_same_pixels_and_the_case_name(original, tmp_path):
 
 def test_copy_is_marked_as_deidentified(original, tmp_path):
     deidentify(original, tmp_path / "copy", "Case_007")
-    for path in (tmp_path / "copy").iterdir():
+    for path in (tmp_path / "copy").glob("*.dcm"):
         dataset = dcmread(path)
         assert dataset.PatientID == dataset.PatientName == "Case_007"
         assert dataset.PatientIdentityRemoved == "YES"
-        assert dataset.DeidentificationMethod[0] == "PS3.15 Basic Profile"
-        assert dataset.DeidentificationMethodCodeSequence[0].CodeValue == "113100"
-        assert dataset.LongitudinalTemporalInformationModified == "REMOVED"
+        codes = [item.CodeValue for item in dataset.DeidentificationMethodCodeSequence]
+        assert codes == ["113100", "113107"]  # Basic Profile, dates modified (CID 7050)
+        assert dataset.LongitudinalTemporalInformationModified == "MODIFIED"
         assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
         assert dataset.preamble == bytes(128)
         assert not any(tag.is_private for tag in dataset.keys())
-        assert dataset.StudyDate == "00010101"
+        assert "19100101" < dataset.StudyDate < "20240229"
         assert "PatientAge" not in dataset and not dataset.PatientSex
 
 
@@ -81,7 +80,7 @@ def test_rtstruct_still_refers_to_the_series(original, tmp_path):
     assert [ds.SOPInstanceUID for ds in second] == [named]
     assert len({ds.SOPInstanceUID for ds in slices}) == 5
     names = [roi.ROIName for roi in structures.StructureSetROISequence]
-    assert names == ["Lung_L", "Lt Lung", ""], "anatomical names stay, free text goes"
+    assert names == ["Lung_L", "Lt Lung", "Structure 3"], "anatomical names stay, free text goes"
 
 
 def test_segmentation_still_refers_to_the_series(tmp_path):
@@ -125,14 +124,13 @@ def test_new_uids_are_random_for_each_call(original, tmp_path):
         assert one[keyword].value != two[keyword].value
 
 
-def test_report_can_be_shown_and_tells_before_and_after(original, tmp_path):
+def test_report_counts_by_attribute_and_tells_no_value(original, tmp_path):
     report = deidentify(original, tmp_path / "copy", "Case_007")
-    rows = {keyword: (before, after) for keyword, before, after in report["before_after"]}
-    assert rows["PatientName"] == ("Doe^Jane", "Case_007")
-    assert rows["StudyDate"] == ("20240229", "00010101")
-    assert rows["private elements"] == ("2", "0")
-    assert report["counts"]["private elements removed"] == 12
-    json.dumps(report)
+    assert report["counts"]["private", "left out"] == 12
+    assert report["counts"]["PatientName", "case"] == 6
+    table = (tmp_path / "copy" / "deidentification.csv").read_text()
+    assert "StudyDescription,left out,6\n" in table and "RescaleSlope,numbers,5\n" in table
+    assert not any(secret.decode() in table for secret in SECRETS)
 
 
 @pytest.mark.parametrize("name", ["Lung Doe", "Lung_L 4711-77", "Lung 195301", "Lung Ö"])
@@ -145,7 +143,7 @@ def test_structures_named_after_the_patient_lose_their_names(original, tmp_path,
     assert deidentify(original, tmp_path / "copy", "Case_007")["remaining"] == []
     copy = dcmread(tmp_path / "copy" / "RTSTRUCT-0001.dcm")
     names = [roi.ROIName for roi in copy.StructureSetROISequence]
-    assert names == ["", "Lt Lung", ""]
+    assert names == ["Structure 1", "Lt Lung", "Structure 3"]
 
 
 @pytest.mark.parametrize("out", ["Doe_Jane", "Doe_Jane/ct", "Doe_Jane/new", "."])

@@ -1,148 +1,231 @@
-"""De-identified copies of DICOM folders: Basic Profile of PS3.15 Annex E.
+"""De-identified copies of a case or a data set: made by the keep-list, checked, then delivered."""
 
-Beyond the profile itself (profile.py): file meta information, preamble and file names
-are made anew, the copy is checked element by element, and a failure leaves nothing behind.
-"""
-
+import json
+import os
 import re
+import shutil
 from collections import Counter
-from importlib.metadata import version
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydicom import dcmread, dcmwrite
-from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.tag import Tag
+import psutil
+from pydicom import dcmwrite
 from pydicom.uid import UID
+from tqdm.auto import tqdm
 
 from utils import dicom
-from utils.deidentify.profile import apply_profile, forget_uids, profile_rules
-from utils.deidentify.remaining import STANDARD, TABLE, WORDS, burned_in, remaining_identifiers
+from utils.deidentify.identity import Identity
+from utils.deidentify.keeping import OBJECTS, WORDS, rewritten
+from utils.deidentify.pixels import PIXEL_DATA, clean_pixels, looks_like_text, refusal
+from utils.deidentify.pseudonyms import CASE, Pseudonyms
+from utils.deidentify.remaining import REPORT, check
 from utils.errors import InputError, about, refused
-from utils.workspace import folder_written_whole
+from utils.masks import load_mask, save_mask
+from utils.workspace import cases_in, chosen_series
+
+UNFINISHED = ".deidentified-in-part"  # begins the name of a folder that is not yet whole
 
 
-def deidentify(folder: Path | str, out_folder: Path | str, case_name: str) -> dict[str, Any]:
-    """Write a de-identified copy of all DICOM files below `folder` into `out_folder`.
+def deidentify(
+    folder: Path | str,
+    out_folder: Path | str,
+    case_name: str = "Case_000",
+    map_file: Path | str | None = None,
+    despite_findings: bool = False,
+) -> dict[str, Any]:
+    """Write a de-identified copy of a case, or of a data set with `Images/`, into `out_folder`.
 
-    One call gives new random UIDs, the same new one wherever an old one stood: a series and the
-    RTSTRUCT or SEG that refers to it stay together if they lie below one folder. The link from
-    old to new is kept nowhere. PatientID and PatientName become `case_name`; private elements
-    go; dates become 00010101 or go; ROI names stay where they are anatomical terms. Files are
-    renamed by modality and number, as names tell too.
+    The copy holds what keep.toml names and nothing else. UIDs become others by a keyed hash of a
+    secret of this call, the same wherever one stood; dates go back by a secret number of days, one
+    for each patient; name and number become `case_name` (in a data set the name of the case's
+    folder, or Case_000, … in random order if these are no such names). The secret and what stands
+    for what go into `map_file`, which only its owner can read, or are kept nowhere.
 
-    Returns a report: `files`, `left_out` (names), `counts` (of changes), `flags` (what a person
-    must look at, such as text burned into the pixels), `before_after` (rows of the first file)
-    and `remaining` (see `remaining_identifiers`; it should be empty). Raises InputError if the
-    copy would touch the original, or a file cannot be read; then nothing is written.
+    Returns a report: `files`, `left_out` (names, and why), `refused` (cases not copied, and why),
+    `counts` ((attribute, what was done) -> how often), `flags` (what a person must look at) and
+    `remaining` (findings of the check; empty unless `despite_findings`, as a case that has any is
+    not delivered). Raises InputError if nothing can be delivered; then nothing is written.
     """
-    folder, out_folder = Path(folder).resolve(), Path(out_folder).resolve()
+    folder, out = Path(folder).resolve(), Path(out_folder).resolve()
+    report: dict[str, Any] = {
+        "files": 0,
+        "left_out": [],
+        "refused": [],
+        "counts": {},
+        "flags": [],
+        "remaining": [],
+    }
+    names: dict[str, str] = {}
+    uids: dict[str, str] = {}
+    secret = os.urandom(32)
     with about(folder.name):
-        _check_folders(folder, out_folder, case_name)
-        return _copy_folder(folder, out_folder, case_name)
-
-
-def _copy_folder(folder, out_folder, case_name):
-    """Copy into a temporary folder beside `out_folder`, check, and move into place."""
-    report = {"files": 0, "left_out": [], "counts": Counter(), "flags": [], "before_after": []}
-    forget_uids()  # new ones are random, and only for this call
-    rules = profile_rules()
-    try:
-        with folder_written_whole(out_folder) as work:
-            with dicom.library_silenced():
-                for name, path in dicom.list_files(folder):
-                    _copy(name, path, work, case_name, rules, report)
-            if not report["files"]:
-                raise InputError(f"{folder} holds no DICOM file to copy")
-            report["remaining"] = remaining_identifiers(folder, work)
-    finally:
-        forget_uids()
-    report["counts"] = dict(report["counts"])
+        _check_places(folder, out, case_name, map_file and Path(map_file).resolve())
+        with _unfinished(out) as work, dicom.library_silenced():
+            cases = _cases(folder, case_name, secret, report)
+            for old, new, files in tqdm(cases, unit="case", disable=len(cases) < 2):
+                try:
+                    with about(old, end=""):
+                        _copy_case(files, work, (secret, new, uids), report, despite_findings)
+                    names[old] = new
+                except InputError as problem:
+                    report["refused"].append(str(problem))
+                    shutil.rmtree(work / "Images" / new, ignore_errors=True)
+                    for path in work.glob(f"Segmentations/{new}[-_]*"):
+                        path.unlink()
+            if not names:
+                raise InputError("\n".join(report["refused"]) or "it holds no case")
+            _write_beside(folder, work, names, uids, report)
+            if map_file:
+                _write_map(map_file, {"secret": secret.hex(), "cases": names, "uids": uids})
     return report
 
 
-def _check_folders(folder, out_folder, case_name):
-    """Refuse a copy onto, into or around the original, and a case name that is no name."""
+def _check_places(folder, out, case_name, map_file):
+    """Refuse a copy onto, into or around the original, a map in either, and impossible names."""
     if not folder.is_dir():
-        raise InputError(f"There is no folder {folder} to copy")
-    if out_folder == folder or folder in out_folder.parents or out_folder in folder.parents:
-        raise InputError(
-            f"{out_folder} lies in or around the original {folder}, expected a folder elsewhere: "
-            "the original is never changed. Choose another"
-        )
-    if out_folder.exists() and (not out_folder.is_dir() or any(out_folder.iterdir())):
-        raise InputError(f"{out_folder} exists and is not empty. Choose a new folder")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_. -]{0,62}", case_name):
-        raise InputError(
-            f"The case name {case_name!r} is none, expected letters, digits and _ . - such as "
-            "Case_000, at most 63"
-        )
+        raise refusal("no folder", folder)
+    if out == folder or folder in out.parents or out in folder.parents:
+        raise refusal("around", out, folder)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise refusal("not empty", out)
+    if not re.fullmatch(CASE, case_name):
+        raise refusal("case name", case_name)
+    if map_file and (map_file.exists() or {out, folder} & {*map_file.parents}):
+        raise refusal("map", map_file)
 
 
-def _copy(name, path, work, case_name, rules, report):
-    """One file into the copy, or its name into the report's `left_out`."""
-    source = dicom.read_header(path, name)
-    if source is None:
-        report["left_out"].append(name)
-        return
-    _check_whole(source)
-    copied = refused(f"{name} cannot be copied", "Free some space or give permission", OSError)
-    with refused(f"{name} cannot be de-identified", "Remove or replace the file"), copied:
-        dataset = dcmread(path, force=True)
-        sop_class = dicom.text(dataset, "SOPClassUID")
-        directory = "Directory" in UID(sop_class).name
-        if directory or not sop_class.startswith(STANDARD):  # its rows name every other file
-            report["left_out"].append(name)
-            return
-        before = _facts(dataset)
-        report["flags"] += [f"{name}: {reason}" for reason in burned_in(dataset)]
-        apply_profile(dataset, rules, report["counts"])
-        _sign(dataset, case_name)
-        modality = re.sub("[^A-Z]", "", dicom.text(dataset, "Modality")) or "OT"
-        report["counts"][f"{modality} files"] += 1
-        target = f"{modality}-{report['counts'][f'{modality} files']:04d}.dcm"
-        dcmwrite(work / target, dataset, enforce_file_format=True)
-    if not report["files"]:
-        after = _facts(dataset)
-        report["before_after"] = [(k, before[k], after.get(k, "—")) for k in before]
-    report["files"] += 1
+@contextmanager
+def _unfinished(out):
+    """A folder beside `out` that takes its place in the end; those of killed runs are removed."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for left in out.parent.glob(f"{UNFINISHED}-*-{out.name}"):
+        pid = int(left.name.split("-")[3])
+        running = psutil.pid_exists(pid) and pid != os.getpid()
+        if running and psutil.Process(pid).create_time() < left.stat().st_ctime:
+            raise refusal("running", pid, out)
+        shutil.rmtree(left)
+    work = out.with_name(f"{UNFINISHED}-{os.getpid()}-{out.name}")
+    work.mkdir()
+    try:
+        yield work
+        if out.exists():
+            out.rmdir()
+        work.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
-def _check_whole(source):
-    """Refuse a file that ends early: its copy would look whole."""
-    dicom.reason_to_skip(source)  # raises if an image ends before its pixels
-    end = source.pixel_offset + source.pixel_length
-    if source.pixel_length != dicom.ENCAPSULATED and end > source.size:
-        raise InputError(
-            f"{source.name} is truncated: {source.size:,} bytes where its header says {end:,}. "
-            "Fetch the file again"
-        )
-
-
-def _sign(dataset, case_name):
-    """Case name, the marks of a de-identified object (PS3.15 E.1.1) and a file meta of its own."""
-    dataset.PatientID = dataset.PatientName = case_name
-    dataset.PatientIdentityRemoved = "YES"
-    package = version("dicom-anonymizer")
-    dataset.DeidentificationMethod = [
-        "PS3.15 Basic Profile",
-        f"dicom-anonymizer {package} {TABLE.removeprefix('dicomfields_')}",
-    ]
-    code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator = "113100", "DCM"
-    code.CodeMeaning = "Basic Application Confidentiality Profile"
-    dataset.DeidentificationMethodCodeSequence = [code]
-    dataset.add(DataElement(Tag(0x0028, 0x0303), "CS", "REMOVED"))  # temporal information
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = dataset.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2")
-    dataset.file_meta, dataset.preamble = meta, b"\0" * 128
-
-
-def _facts(dataset):
-    """Elements that a reader would look at first: keyword -> value as text."""
-    found = {keyword: dicom.text(dataset, keyword) or "—" for keyword in WORDS["shown"]}
-    found["private elements"] = str(sum(tag.is_private for tag in dataset.keys()))
+def _cases(folder, case_name, secret, report):
+    """(old name, new name, [(name, path, folder within the copy)]) of each case."""
+    if not (folder / "Images").is_dir():
+        return [(folder.name, case_name, [(*f, ".") for f in dicom.list_files(folder)])]
+    cases = [case.name for case in cases_in(folder / "Images")]
+    new = {case: case for case in cases}
+    if not all(re.fullmatch(r"Case_\d{1,4}", case) for case in cases):  # they may name a patient
+        cases.sort(key=lambda case: Pseudonyms(secret, "", {}).uid(case))
+        new = {case: f"Case_{number:03d}" for number, case in enumerate(cases)}
+    masks, found = folder / "Segmentations", []
+    drawn = dicom.list_files(masks) if masks.is_dir() else []
+    for case in cases:
+        files = [(*f, f"Images/{new[case]}") for f in dicom.list_files(folder / "Images" / case)]
+        own = [f for f in drawn if re.match(re.escape(case) + "[._-]", f[0])]
+        drawn = [f for f in drawn if f not in own]
+        found.append((case, new[case], files + [(*f, "Segmentations") for f in own]))
+    report["left_out"] += [f"Segmentations/{name}: of no case" for name, _ in drawn]
     return found
+
+
+def _copy_case(files, work, key, report, despite_findings):
+    """The files of one patient into the copy, checked; InputError for two patients or a finding."""
+    sources, identity, left = [], Identity(), []
+    for name, path, target in files:
+        mask = target == "Segmentations" and name.endswith("_seg.npz")
+        source = None if mask else dicom.read_header(path, name)
+        if source is not None:
+            identity.collect(source.dataset)
+        if mask or not (reason := _reason_to_leave(source)):
+            sources.append((name, path, work / target, source))
+        else:
+            left.append(f"{name}: {reason}")
+    patient = _one_patient([source.facts for *_, source in sources if source])
+    names, numbers, written = Pseudonyms(*key, patient), Counter(), []
+    for name, path, target, source in sources:
+        target.mkdir(parents=True, exist_ok=True)
+        prefix = key[1] * (target.name == "Segmentations")
+        with refused(f"{name} cannot be de-identified", "Remove or replace the file"):
+            if source is None:
+                written.append(target / f"{prefix}_seg.npz")
+                save_mask(written[-1], load_mask(path))
+                continue
+            kind = OBJECTS[source.facts.sop_class]
+            numbers[kind, target] += 1
+            file = f"{kind}-{numbers[kind, target]:04d}.dcm"
+            written.append(target / (f"{prefix}-{file}" if prefix else file))
+            _copy(source, kind, names, written[-1], report)
+    if not written:
+        raise refusal("no DICOM", "it")
+    checked = [(str(path.relative_to(work)), path) for path in written]
+    findings = [row for name, path in checked for row in check(name, path, identity)]
+    if findings and not despite_findings:
+        raise refusal("findings", "; ".join(map(": ".join, findings[:5])))
+    report["remaining"] += findings
+    report["left_out"] += left
+    report["files"] += len(written)
+
+
+def _reason_to_leave(source):
+    """Why a file is not copied, or ""; InputError for an image that ends before its pixels."""
+    if source is None:
+        return "not DICOM"
+    dicom.reason_to_skip(source)
+    facts, kind = source.facts, OBJECTS.get(source.facts.sop_class)
+    if kind is None:
+        return str(refusal("class", UID(facts.sop_class).name or "no class"))
+    if kind == "CT" and facts.photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        return str(refusal("colours"))
+    if kind == "CT" and any(word in facts.image_type.upper() for word in WORDS["screens"]):
+        return str(refusal("screen"))
+    burned_in = dicom.text(source.dataset, "BurnedInAnnotation").upper() == "YES"
+    return str(refusal("burned in")) if burned_in else ""
+
+
+def _one_patient(facts):
+    """Number or name of the one patient of some files; InputError for two."""
+    for who in ("patient_id", "patient_name"):
+        found = {re.sub(r"[\W_]+", " ", getattr(f, who).lower()).strip() for f in facts} - {""}
+        if len(found) > 1:
+            raise refusal("patients", len(found), who)
+    return next((who for f in facts if (who := f.patient_id or f.patient_name)), "")
+
+
+def _copy(source, kind, names, file, report):
+    """One object into a file of the copy, and into the report what is to be said of it."""
+    dataset = source.dataset
+    dataset.SOPClassUID = source.facts.sop_class  # which may stand in the file meta alone
+    copy = rewritten(dataset, names, report["counts"])
+    if kind != "RTSTRUCT":
+        copy[PIXEL_DATA] = clean_pixels(source, kind)
+    dcmwrite(file, copy, enforce_file_format=True)
+    said = " ".join(dicom.text(dataset, word) for word in WORDS["described"]).lower()
+    flags = [str(refusal("head"))] if {*re.findall(r"[^\W\d_]+", said)} & {*WORDS["head"]} else []
+    if kind == "CT" and looks_like_text(source, copy[PIXEL_DATA]):
+        flags.append(str(refusal("looks like text", file.name)))
+    report["flags"] += [flag for flag in flags if flag not in report["flags"]]
+
+
+def _write_beside(folder, work, names, uids, report):
+    """`series.txt` with new UIDs, and a table of what was kept, for a data protection officer."""
+    chosen = [
+        (names[c], uids.get(uid, uid)) for c, uid in chosen_series(folder).items() if c in names
+    ]
+    if chosen:
+        (work / "series.txt").write_text("".join(f"{case} {uid}\n" for case, uid in chosen))
+    rows = [f"{word},{done},{count}" for (word, done), count in sorted(report["counts"].items())]
+    (work / REPORT).write_text("\n".join(["attribute,what was done,elements", *rows, ""]))
+
+
+def _write_map(file, content):
+    """The way back to the patients: a file that only its owner can read."""
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        json.dump(content, stream, indent=1)

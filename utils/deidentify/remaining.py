@@ -1,199 +1,97 @@
-"""What of a patient a de-identified copy still shows: every element, compared with the original."""
+"""The check of a copy: what the keep-list would not give, and what the original says."""
 
 import re
-import tomllib
-from dataclasses import dataclass, field
-from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 
-from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
-from pydicom import dcmread
-from pydicom.uid import UID
+import numpy as np
+from pydicom import dcmread, dcmwrite
 
-from utils.dicom import library_silenced, list_files, read_header, stored_vr, text
-from utils.errors import refused
+from utils.deidentify.identity import Identity, elements
+from utils.deidentify.keeping import FORMS, OBJECTS, rewritten
+from utils.deidentify.pixels import PIXEL_DATA, clean_pixels
+from utils.deidentify.pseudonyms import Kept
+from utils.dicom import library_silenced, list_files, read_header
+from utils.errors import InputError, refused
+from utils.masks import load_mask
 
-TABLE = "dicomfields_2026c"  # PS3.15 table E.1-1
-STANDARD = "1.2.840.10008."
-DUMMIES = {"", "ANONYMIZED", "00010101", "000000.00", "000Y", "0", "None", "UNKNOWN"}
-NUMBERS = {"DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "OW", "OF", "OD", "AT"}
-TABLES = tomllib.loads((Path(__file__).parent / "words.toml").read_text(encoding="utf-8"))
-WORDS = {name: words.split() for name, words in TABLES.items()}
-
-
-@dataclass
-class _Original:
-    """Identifying values of the original files."""
-
-    words: set[str] = field(default_factory=set)  # lower case; searched for in texts
-    uids: set[str] = field(default_factory=set)
-    dates: set[str] = field(default_factory=set)  # dates, times of day to the second
-    by_tag: dict[int, set[str]] = field(default_factory=dict)  # tag -> values, where profiled
-
-    @cached_property
-    def pattern(self):
-        """Finds any of the words or days in a lower-case text (once all are collected).
-
-        A name may touch digits ("doe41") but no letters: "does" does not tell of Mrs Doe.
-        """
-        days = [form for date in self.dates if len(date) == 8 for form in _written_days(date)]
-        words = [
-            rf"(?<!{_kin(word[0])}){re.escape(word)}(?!{_kin(word[-1])})" for word in self.words
-        ]
-        return re.compile("|".join(words + days) or r"(?!)")
-
-
-def _kin(character):
-    """What would go on with a word that ends in this character: letters, or digits too."""
-    return "[^\\W\\d_]" if character.isalpha() else r"\w"
-
-
-def _written_days(date):
-    """Patterns of the ways in which a day, given as YYYYMMDD, stands in free text."""
-    year, month, day = date[:4], date[4:6], date[6:]
-    orders = ((year, month, day), (day, month, year), (month, day, year))
-    return [re.escape(date), *(r"[-./ ]".join(map(re.escape, order)) for order in orders)]
+REPORT = "deidentification.csv"
+NAME = r"(\w[\w. -]*-)?(CT|SEG|RTSTRUCT)-\d{4}\.dcm|\w[\w. -]*_seg\.npz"
+OPEN = {"new_uids", "dates", "case", "numbers", "counts"}  # other forms are closed lists
 
 
 def remaining_identifiers(original_folder, copy_folder):
-    """List each element of the copy that still carries an identifying value of the original.
+    """What a copy of a folder still shows of it: a list of (file, place, reason), empty if nothing.
 
-    Every element is looked at, those of sequences, private ones and the file meta information
-    too, besides preamble and file name; pixels are not (see `burned_in`). Identifying are names,
-    IDs, dates, times, UIDs that DICOM does not define, institutions, any text that holds one of
-    these, and the unchanged value of any attribute that the Basic Profile removes or replaces.
-
-    Returns a list of (file, element, value, reason), empty if nothing was found.
+    Each file is made again by the keep-list and must come out the same, byte by byte, pixels too;
+    and what of the original says who it is must not stand in any text, number, UID, date, pixel or
+    file name. No value is told.
     """
-    table = dicom_anonymization_database_selector(TABLE)["ALL_TAGS"]
-    profiled = {tag for tag in table if len(tag) == 2}
-    original, found = _Original(), []
+    identity = Identity()
     with library_silenced():
         for name, path in list_files(Path(original_folder)):
-            if read_header(path, name) is not None:
-                for _, element in _elements(_read(path, name)):
-                    _collect(original, element, profiled)
-        for name, path in list_files(Path(copy_folder)):
-            held = _word_in(name, original)
-            if held:
-                found.append((name, "file name", name, f"holds {held}"))
-            if read_header(path, name) is None:
-                found.append((name, "file", name, "is not DICOM and was not looked at"))
-                continue
-            dataset = _read(path, name)
-            if any(dataset.preamble or b""):
-                found.append((name, "preamble", "…", "is not empty"))
-            for place, element in _elements(dataset):
-                reason = _reason(original, element)
-                if reason:
-                    found.append((name, place, str(element.value)[:64], reason))
-    return found
+            source = read_header(path, name)
+            if source is not None:
+                identity.collect(source.dataset)
+        copies = list_files(Path(copy_folder))
+        return [row for name, path in copies for row in check(name, path, identity)]
 
 
-def burned_in(dataset):
-    """Reasons to look at a file's pixels by eye: text about the patient may be drawn in them."""
-    reasons = []
-    if text(dataset, "BurnedInAnnotation").upper() == "YES":
-        reasons.append("BurnedInAnnotation is YES: the pixels hold text")
-    sop_class = UID(text(dataset, "SOPClassUID")).name
-    if "Secondary Capture" in sop_class or "SECONDARY" in text(dataset, "ImageType").upper():
-        reasons.append("secondary capture: the pixels may be a screenshot with text")
-    if any(tag.group & 0xFF00 == 0x6000 and tag.element == 0x0102 for tag in dataset.keys()):
-        groups = {tag.group for tag in dataset.keys() if tag.group & 0xFF00 == 0x6000}
-        if any((group, 0x3000) not in dataset for group in groups):
-            reasons.append("an overlay lies in unused bits of the pixels")
-    return reasons
+def check(name, path, identity):
+    """The findings in one file of a copy, as in `remaining_identifiers`."""
+    data, last = path.read_bytes(), path.name
+    said = identity.in_text(name) or (last == REPORT and identity.in_text(data))
+    if said or not (last == REPORT or re.fullmatch(NAME, last, re.ASCII)):
+        return [(name, "file name", _told(said, "none that de-identification gives"))]
+    try:
+        with refused("it cannot be read", "It is no copy"):
+            if last.endswith(".npz"):
+                again = BytesIO()
+                np.savez_compressed(again, masks=load_mask(path))
+                found = [("masks", "")] if again.getvalue() != data else []
+            else:
+                found = [] if last == REPORT else list(_in_object(path, data, identity))
+    except InputError as problem:
+        said, place = identity.in_bytes(data)
+        found = [(f"byte {place:,}" if said else "file", _told(said, str(problem)))]
+    return [(name, place, reason) for place, reason in found]
 
 
-def anatomical(name):
-    """True if every word of a structure's name is an anatomical term, such as "Lt Lung".
-
-    A number of three digits or more is no term: it may be the patient's.
-    """
-    words = re.findall(r"[^\W\d_]+|\d{3,}", name.lower())
-    return bool(words) and set(words) <= set(WORDS["anatomy"])
+def _told(said, otherwise):
+    return f"holds {said} of the original" if said else otherwise
 
 
-def _read(path, name):
-    with refused(f"{name} cannot be read", "Fetch it again"):
-        return dcmread(path, force=True, stop_before_pixels=True)
-
-
-def _elements(dataset, place=""):
-    """All elements but sequences, with their place such as `ROI[2].Name`; file meta first."""
-    meta = getattr(dataset, "file_meta", None)
-    if meta is not None:
-        yield from _elements(meta, "file meta ")
-    for tag in sorted(dataset.keys()):
-        stored = dataset.get_item(tag).value
-        if isinstance(stored, bytes) and len(stored) > 64 and stored_vr(dataset, tag) in NUMBERS:
-            continue  # a long list of numbers, such as a contour's points
-        element = dataset[tag]
-        name = place + (element.keyword or str(element.tag))
-        if element.VR == "SQ":
-            for index, item in enumerate(element.value):
-                yield from _elements(item, f"{name}[{index}].")
-        else:
-            yield name, element
-
-
-def _values(element):
-    """Values of an element as stripped texts."""
-    value = element.value
-    if isinstance(value, bytes):
-        value = value.decode("latin-1")
-    several = not isinstance(value, str) and hasattr(value, "__iter__") and element.VR != "PN"
-    parts = list(value) if several else [value]
-    return [shown for part in parts if (shown := str(part).strip(" \0")) not in DUMMIES]
-
-
-def _collect(original, element, profiled):
-    """Add what an element of an original file says about the patient."""
-    for value in _values(element):
-        if element.VR == "UI":
-            if not value.startswith(STANDARD) and element.keyword != "ImplementationClassUID":
-                original.uids.add(value)
-        elif element.VR in ("DA", "DT", "TM"):
-            original.dates.add(_day_or_second(element.VR, value))
-        elif element.VR == "PN":
-            parts = [part for part in re.split(r"[\^=\s,]+", value.lower()) if part]
-            joined = [first + second for first in parts for second in parts if first != second]
-            words = [value.lower(), *parts, *joined]
-            original.words.update(word for word in words if len(word) >= 3)
-        elif element.keyword in WORDS["identifying"] and len(value) >= 3:
-            original.words.add(value.lower())
-        if (element.tag.group, element.tag.element) in profiled:
-            original.by_tag.setdefault(element.tag, set()).add(value)
-    original.dates.discard("")
-
-
-def _day_or_second(vr, value):
-    """The part of a date or time that identifies: a day, or a time to the second."""
-    return value[:8] if vr in ("DA", "DT") else value[:6] if len(value) >= 6 else ""
-
-
-def _word_in(value, original):
-    """An identifying word of the original that stands in a text, or ""."""
-    held = original.pattern.search(value.lower())
-    return repr(held[0]) if held else ""
-
-
-def _reason(original, element):
-    """Why an element of the copy is a finding, or ""."""
-    if element.tag.is_private:
-        return "private element"
-    for value in _values(element):
-        if element.VR == "UI":
-            if value in original.uids:
-                return "UID of the original"
-        elif element.VR in ("DA", "DT", "TM"):
-            if _day_or_second(element.VR, value) in original.dates:
-                return "date or time of the original"
-        elif element.VR not in NUMBERS or len(value) >= 6:  # 100 may be anything
-            held = _word_in(value, original)
-            if held:
-                return f"holds {held} of the original"
-        kept = element.keyword == "ROIName" and anatomical(value)
-        if value in original.by_tag.get(element.tag, ()) and not kept:
-            return "unchanged though the Basic Profile removes or replaces it"
-    return ""
+def _in_object(path, data, identity):
+    """Yield (place, reason) of the findings in a DICOM file."""
+    source = read_header(path, path.name)
+    kind = source and OBJECTS.get(source.facts.sop_class)
+    if kind is None:
+        raise InputError("it is no CT, SEG or RTSTRUCT")
+    start = source.pixel_offset or len(data)
+    said, place = identity.in_bytes(data[start:])
+    if said:
+        yield f"byte {start + place:,}", _told(said, "")
+    buffer, again, found = BytesIO(), rewritten(source.dataset, Kept()), bool(said)
+    if kind != "RTSTRUCT":
+        again[PIXEL_DATA] = clean_pixels(source, kind)
+    dcmwrite(buffer, again, enforce_file_format=True)
+    made = buffer.getvalue()
+    buffer.seek(0)
+    like = None if made == data else dict(elements(dcmread(buffer)))
+    for place, element in elements(source.dataset):
+        form, value = FORMS.get(getattr(element, "keyword", "")), element.value
+        stays = like is None or (place in like and like[place].value == value)
+        text = value if isinstance(value, bytes) else str(value)
+        if not stays:
+            found = True
+            yield place, _told(identity.in_text(text), "not what the keep-list gives")
+        elif form in OPEN or form is None:
+            text = text.decode("latin-1") if isinstance(text, bytes) else text
+            if said := (identity.in_text if form == "case" else identity.in_numbers)(text):
+                yield place, _told(said, "")
+    if made != data and not found:
+        differ = (k for k, (a, b) in enumerate(zip(made, data, strict=False)) if a != b)
+        at = next(differ, min(len(made), len(data)))
+        said = identity.in_text(data[at : at + 4096])
+        where = "preamble" if at < 132 else f"byte {at:,}" + " of the pixels" * (at >= start)
+        yield where, _told(said, "bits or bytes that no element of a copy has")

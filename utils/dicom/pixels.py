@@ -110,18 +110,20 @@ def same_pixels(one, other):
     return stored[0] == stored[1]
 
 
-def stored_frames(source: Source, shape: tuple[int, int, int], bits: int) -> np.ndarray:
-    """Values as stored of an object that is no CT, such as a SEG: unsigned [frames, rows, cols].
+def stored_frames(
+    source: Source, shape: tuple[int, int, int], bits: int, coding: Coding | None = None
+) -> np.ndarray:
+    """Values as stored, without rescaling, such as those of a SEG: unsigned [frames, rows, cols].
 
-    shape : what its header says, held against limits before. bits : 1, 8 or 16 a pixel. Raises
-    InputError where the pixels end early, or cannot be decoded.
+    shape : what its header says, held against limits before. bits : 1, 8 or 16 a pixel. coding : of
+    a CT. Raises InputError where the pixels end early, or cannot be decoded.
     """
     native, count = source.syntax in NATIVE, math.prod(shape)
     held = min(source.size - source.pixel_offset, source.pixel_length)
     if source.pixel_tag is None or (native and 8 * held < count * bits):
         raise InputError("its pixel data end early: truncated. Fetch the file again")
     if not native:
-        coding = Coding(*shape[1:], shape[0], bits, bits, bits - 1, False, None)
+        coding = coding or Coding(*shape[1:], shape[0], bits, bits, bits - 1, False, None)
         frames = decode_frames(source.read(source.pixel_offset), source.syntax, coding)
         return np.stack(list(frames)).astype(np.uint16 if bits == 16 else np.uint8)
     if source.after_pixels():

@@ -1,0 +1,156 @@
+"""What the originals say of one patient, and whether a text or some bytes still say it."""
+
+import re
+import unicodedata
+from functools import cached_property
+
+from pydicom._uid_dict import UID_dictionary
+
+from utils.deidentify.keeping import WORDS
+from utils.dicom import stored_vr
+
+NUMBERS = {"DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "OW", "OF", "OD", "AT"}
+PLAIN = str.maketrans({"ß": "ss", "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
+SPELT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})  # as in passports
+ENCODINGS = "latin-1 utf-8 utf-16-le utf-16-be gb18030 euc-kr shift_jis iso2022_jp".split()
+SURE = 6  # bytes that do not stand in pixels by chance; eight where zeros may lie between
+
+
+class Identity:
+    """Names and their joins, numbers without zeros and dashes, UIDs, and days as YYYYMMDD."""
+
+    def __init__(self):
+        self.names, self.ids, self.uids, self.days = set(), set(), set(), set()
+
+    def collect(self, dataset):
+        """Add what an original says, in whatever element, sequence or private group."""
+        for _, element in elements(dataset):
+            for value in _values(element):
+                if element.VR == "UI" and element.keyword != "ImplementationClassUID":
+                    self.uids |= set() if value in UID_dictionary else {value}
+                elif element.VR in ("DA", "DT") and re.match(r"[12]\d{7}", value):
+                    self.days.add(value[:8])
+                elif element.VR == "PN":
+                    parts = {*re.split(r"[\^=\s,.\\-]+", value.lower())} - {"", *WORDS["common"]}
+                    parts = {part for part in parts if not part.isdigit()}
+                    self.names |= {name for name in parts if len(name) > 1 or name > "\u1100"}
+                    self.names |= {one + other for one in parts for other in parts - {one}}
+                if element.keyword in WORDS["identifying"]:
+                    plain = re.sub(r"[\W_]", "", value.lower()).lstrip("0")
+                    self.ids |= {plain} if len(plain) >= 3 else set()
+
+    def in_text(self, text):
+        """What of the original a text, or bytes of whatever encoding, hold: "a name", or "".
+
+        Names whole if they are short, anywhere if they have five letters; ä is a, ae or ä. Days
+        in many ways of writing them; numbers with or without zeros, dashes and blanks.
+        """
+        if isinstance(text, bytes):
+            decoded = [text.decode(encoding, "ignore") for encoding in ENCODINGS]
+            text = "\n".join([*decoded, text.replace(b"\0", b"").decode("latin-1")])
+        if any(_begins(token, self.uids) for token in re.findall(r"\d+(?:\.\d+){2,}", text)):
+            return "a UID"
+        forms = "\n".join(_spellings(text))
+        return next((kind for kind, found in self._patterns.items() if found(forms)), "")
+
+    def in_numbers(self, text):
+        """The same for numbers, dates and UIDs, in which only what is long tells anything."""
+        long = re.findall(r"\d{6,}", text)
+        known = self.ids | self.days | self.uids
+        return "a number, date or UID" if known & {text, *long, *(n[:8] for n in long)} else ""
+
+    def in_bytes(self, data):
+        """(what of the original, at which byte) pixels or a whole file hold, or ("", 0)."""
+        lower = data.lower()
+        closed = lower.replace(b"\0", b"")  # UTF-16 of Latin letters becomes Latin
+        for kind, needle in self._needles:
+            if needle in lower:
+                return kind, lower.find(needle)
+            if len(needle) >= SURE + 2 and needle in closed:
+                return kind, 0
+        return "", 0
+
+    @cached_property
+    def _patterns(self):
+        """What it is -> the search for it in folded text, once all is collected."""
+        names = {form for name in self.names for form in _spellings(name)}
+        ids = (rf"(?<!{_kin(i[0])})0*{'[-_./ ]?'.join(i)}(?!{_kin(i[-1])})" for i in self.ids)
+        days = (form for day in self.days for form in _written(day))
+        kinds = {"a name": map(_whole, names), "a number": ids, "a date": days}
+        return {kind: re.compile("|".join(forms) or "(?!)").search for kind, forms in kinds.items()}
+
+    @cached_property
+    def _needles(self):
+        """(what it is, lower-case bytes), those that pixels do not hold by chance."""
+        spelt = [("a name", form) for name in self.names for form in {name, *_spellings(name)}]
+        spelt += [("a number", i) for i in self.ids] + [("a UID", uid) for uid in self.uids]
+        orders = ("{y}{m}{d}", "{y}-{m}-{d}", "{d}.{m}.{y}", "{m}/{d}/{y}", "{d}/{m}/{y}")
+        split = [{"y": day[:4], "m": day[4:6], "d": day[6:]} for day in self.days]
+        spelt += [("a date", order.format(**day)) for day in split for order in orders]
+        bytes_ = {(k, s.encode(e, "ignore").lower()) for k, s in spelt for e in ENCODINGS}
+        return sorted((k, b) for k, b in bytes_ if len(b.replace(b"\0", b"")) >= SURE)
+
+
+def elements(dataset, place=""):
+    """All elements but sequences, with their place such as `ROI[2].Name`; file meta first."""
+    yield from elements(dataset.file_meta, "file meta ") if "file_meta" in vars(dataset) else ()
+    for tag in sorted(dataset.keys()):
+        element = dataset.get_item(tag)
+        long = isinstance(element.value, bytes) and len(element.value) > 64
+        if not (long and stored_vr(dataset, tag) in NUMBERS):  # a contour's points stay as stored
+            element = dataset[tag]
+        name = place + (getattr(element, "keyword", "") or str(element.tag))
+        if element.VR == "SQ":
+            for index, item in enumerate(element.value):
+                yield from elements(item, f"{name}[{index}].")
+        else:
+            yield name, element
+
+
+def _values(element):
+    """Values of an element as stripped texts; none of bytes and of numbers."""
+    value = element.value
+    if isinstance(value, bytes) or value is None or element.VR in NUMBERS:
+        return []
+    several = not isinstance(value, str) and hasattr(value, "__iter__") and element.VR != "PN"
+    return [shown for part in (value if several else [value]) if (shown := str(part).strip(" \0"))]
+
+
+def _spellings(text):
+    """A text in lower case without accents and apostrophes, and with ä, ö, ü as ae, oe, ue.
+
+    What is spelt with ae, oe, ue already comes with a, o, u too, if it is not short.
+    """
+    lower = re.sub("['’`´]", "", unicodedata.normalize("NFC", text).lower())
+    spelt, plain = (
+        re.sub("[\u0300-\u036f]", "", unicodedata.normalize("NFKD", form.translate(PLAIN)))
+        for form in (lower.translate(SPELT), lower)
+    )
+    return {spelt, plain, re.sub("([aou])e", r"\1", spelt)} if len(text) >= 5 else {spelt, plain}
+
+
+def _begins(token, uids):
+    """Whether a UID is one of these or begins with it."""
+    parts = token.split(".")
+    return any(".".join(parts[:count]) in uids for count in range(3, len(parts) + 1))
+
+
+def _whole(name):
+    """Pattern of a name: of five letters, or of a script without blanks, it stands anywhere."""
+    if len(name) >= 5 or name > "\u1100":
+        return re.escape(name)
+    near = r"\w" if len(name) == 2 else r"[^\W\d_]"
+    return rf"(?<!{near}){re.escape(name)}(?!{near})"
+
+
+def _kin(character):
+    """What would go on with a number that ends in this character."""
+    return "[^\\W\\d_]" if character.isalpha() else r"\d"
+
+
+def _written(day):
+    """Patterns of the ways in which a day, given as YYYYMMDD, stands in folded text."""
+    parts = {"y": day[:4], "b": day[2:4], "m": f"0?{int(day[4:6])}", "d": f"0?{int(day[6:])}"}
+    parts |= {"s": "[-./_,\\s]", "t": r"(?:st|nd|rd|th)?"}
+    parts["n"] = f"(?:{WORDS['months'][int(day[4:6]) - 1]})[a-z]*"
+    return [rf"(?<!\d){form.format(**parts)}(?!\d)" for form in WORDS["days"]]
