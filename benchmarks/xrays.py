@@ -21,8 +21,7 @@ import pandas as pd
 import torch
 
 from benchmarks.results import FOLDER
-from studies import synthetic
-from utils import images
+from studies import images, synthetic
 from utils.dataset import Split
 from utils.evaluation import interval_text, paired_gain, with_interval
 from utils.overlap import iou

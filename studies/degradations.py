@@ -9,9 +9,9 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
+from studies.images import Picture
 from utils.datasets import grain, ramp_spectrum
 from utils.dicom import LOWEST_HU
-from utils.images import Picture
 
 SEED = 0  # of all chance here: the same trouble in every run
 
@@ -60,7 +60,7 @@ def rotated(hu, mask, degrees):
 
 
 def noisy_picture(picture: Picture, sigma: float) -> Picture:
-    """A 16-bit `utils.images.Picture` with Gaussian noise, clipped; sigma : of 65535."""
+    """A 16-bit `studies.images.Picture` with Gaussian noise, clipped; sigma : of 65535."""
     noise = np.random.default_rng([SEED, *picture.name.encode()]).normal(
         0, sigma, picture.image.shape
     )
@@ -69,7 +69,7 @@ def noisy_picture(picture: Picture, sigma: float) -> Picture:
 
 
 def cropped_picture(picture: Picture, size: int) -> Picture:
-    """A square of size x size pixels cut out of a `utils.images.Picture` at random."""
+    """A square of size x size pixels cut out of a `studies.images.Picture` at random."""
     rng = np.random.default_rng([SEED, *picture.name.encode()])
     row, column = (rng.integers(side - size + 1) for side in picture.image.shape)
     window = (slice(row, row + size), slice(column, column + size))

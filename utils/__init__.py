@@ -27,7 +27,6 @@ In the order in which data travels:
     plots/        every figure
     report        the numbers that the report prints (report/build.py makes its PDF)
     predict       a scan of your own in, lungs out
-    images/       the same for pictures with masks, PNG or TIFF
     workflow      the notebooks, one after the other
 
 Who may import whom is listed in pyproject.toml and held by `make lint`.

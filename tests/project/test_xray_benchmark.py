@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import xrays
+from studies.images import Picture
 from utils.dataset import Split
-from utils.images import Picture
 
 
 def test_sets_are_joined_part_by_part():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import xrays
-from utils import images
+from studies import images
 from utils.evaluation import bootstrap_interval
 from utils.settings import settings_from_json
 from utils.training import load_weights

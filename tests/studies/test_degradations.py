@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from studies import degradations
-from utils.images.pairs import Picture
+from studies.images.pairs import Picture
 
 HU = np.zeros((8, 64, 64), np.int16)
 

@@ -7,11 +7,11 @@ from torch import nn
 
 from benchmarks import loss_study, modalities, study_runs
 from benchmarks.unnormalised_unet import unnormalised_unet
+from studies.images.dataset import ImageDataset
+from studies.images.pairs import Picture
 from utils.anatomy.body import AIR
 from utils.cases import Pair
 from utils.dataset import Split
-from utils.images.dataset import ImageDataset
-from utils.images.pairs import Picture
 from utils.settings import Settings
 from utils.unet import build_unet
 

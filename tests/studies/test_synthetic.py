@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from phantom_builders import small_patient
 
+from studies.images import pairs as images
 from studies.synthetic import making as synthetic_images
 from studies.synthetic import tomography
 from utils.datasets.phantom.making import write_case
 from utils.errors import InputError
-from utils.images import pairs as images
 
 
 def test_ct_slices_are_cut_from_the_phantom(workspace):

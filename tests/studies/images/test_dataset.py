@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.dataset import batches
-from utils.errors import InputError
-from utils.images.dataset import (
+from studies.images.dataset import (
     ImageDataset,
     equalised,
     long_epoch,
@@ -15,7 +13,9 @@ from utils.images.dataset import (
     square_labels,
     unsquare,
 )
-from utils.images.pairs import Picture
+from studies.images.pairs import Picture
+from utils.dataset import batches
+from utils.errors import InputError
 
 
 def picture(image, truth=None, name="a"):

@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import Dataset, Subset
 
+from studies.images.pairs import Picture, patient_of
 from utils.dataset import Split, divided, to_unit_range
 from utils.errors import InputError
-from utils.images.pairs import Picture, patient_of
 
 
 def split_by_patient(
@@ -84,7 +84,7 @@ def full_range(image):
 
 
 def equalised(picture: Picture) -> Picture:
-    """A `utils.images.Picture` with its histogram made flat, uint16.
+    """A `studies.images.Picture` with its histogram made flat, uint16.
 
     A grey value becomes the share of pixels darker than it, of those that are not the darkest
     (black borders are to change nothing). What exposure, processing and export did to
@@ -100,7 +100,7 @@ def equalised(picture: Picture) -> Picture:
 class ImageDataset(Dataset):
     """Pictures and their classes at the network's size, in memory; items as in SliceDataset.
 
-    pictures : list of `utils.images.Picture`. window : values that become 0 and 1, clipped
+    pictures : list of `studies.images.Picture`. window : values that become 0 and 1, clipped
     outside; without it the whole range of each picture's type. Values stay float32 throughout,
     which holds 16 bits exactly.
     An item is (image float32 [1, size, size] of 0…1, class of each pixel float32, same shape);

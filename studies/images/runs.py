@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from studies.images.dataset import ImageDataset, unsquare
+from studies.images.pairs import Picture, image_folder
 from utils.dataset import Split
 from utils.evaluation import matrices
-from utils.images.dataset import ImageDataset, unsquare
-from utils.images.pairs import Picture, image_folder
 from utils.inference import logits_of
 from utils.overlap import predicted_labels
 from utils.settings import Settings

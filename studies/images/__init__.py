@@ -1,10 +1,14 @@
 """Sets of pictures with masks, PNG or TIFF: pairs, data sets and runs of notebooks 06 and 07."""
 
 # fmt: off
-from utils.images.dataset import ImageDataset, equalised, long_epoch, split_by_patient
-from utils.images.pairs import Picture, image_folder, integrity_table, load_pictures, patient_of
-from utils.images.runs import (
-    confusion_of, image_datasets, image_run_folder, picture_masks, predict_labels,
+from studies.images.dataset import ImageDataset, equalised, long_epoch, split_by_patient
+from studies.images.pairs import Picture, image_folder, integrity_table, load_pictures, patient_of
+from studies.images.runs import (
+    confusion_of,
+    image_datasets,
+    image_run_folder,
+    picture_masks,
+    predict_labels,
 )
 
 __all__ = [

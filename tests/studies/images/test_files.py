@@ -8,8 +8,8 @@ import pytest
 from image_builders import GREY, MASK, store
 from PIL import Image
 
+from studies.images.files import read_grey
 from utils.errors import InputError
-from utils.images.files import read_grey
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])

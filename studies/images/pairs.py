@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from studies.images.files import SUFFIXES, read_grey
 from utils.anatomy import LEFT, RIGHT
 from utils.errors import InputError
-from utils.images.files import SUFFIXES, read_grey
 from utils.workspace import workspace
 
 IMAGE_FOLDERS = ("images", "CXR_png", "2d_images")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from image_builders import GREY, MASK, store
 
+from studies.images import pairs as images
 from utils.errors import InputError
-from utils.images import pairs as images
 
 
 def pair(folder, name, image=GREY, mask=MASK, suffix=".png"):
@@ -82,7 +82,6 @@ def test_binary_masks_of_every_kind(tmp_path, mask):
         (MASK + MASK * (GREY > 200), "0, 1, 2"),
         (GREY, "0, 20, 40, 60, 80, 100 …"),
         (MASK.astype(np.float32) / 2, "0, 0.5"),
-        (np.where(MASK, np.nan, 0).astype(np.float32), "0, nan"),
     ],
 )
 def test_soft_and_many_valued_masks_are_refused_where_a_binary_one_is_due(tmp_path, mask, found):
