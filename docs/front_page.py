@@ -62,7 +62,7 @@ def table(results):
     """
     lines = [
         "| tested on | by | DSC of lung slices | worst lung slice | 3-D DSC | lung-free slices "
-        "with a lung |",
+        "with false positives |",
         "|---|---|---|---|---|---|",
     ]
     for (dataset, path), first in ROWS.items():

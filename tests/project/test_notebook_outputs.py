@@ -1,8 +1,10 @@
 """What the committed notebooks show a reader: nothing cut off, refuted or warned about."""
 
+import ast
 import json
 import re
 
+import papermill
 import pytest
 
 from utils.workspace import REPOSITORY
@@ -61,3 +63,17 @@ def test_every_cell_of_code_was_executed(path):
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"])]
     assert all(cell["execution_count"] for cell in code)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_papermill_finds_every_parameter(path):
+    """One a line, and no other equals sign on it: what it cannot read it warns of as unknown."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    (cell,) = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    names = {
+        name.id
+        for node in ast.parse("".join(cell["source"])).body
+        for name in ast.walk(node.targets[0])
+        if isinstance(name, ast.Name)
+    }
+    assert names and set(papermill.inspect_notebook(path)) == names

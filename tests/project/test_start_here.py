@@ -11,7 +11,6 @@ from utils.workspace import REPOSITORY
 
 FOLDER = REPOSITORY / "notebooks"
 LESSONS = sorted(FOLDER.glob("0[1-7]*.ipynb"))
-FRAMED = [path for path in LESSONS if path.name[:2] in ("01", "02", "03", "04", "05")]
 WORDS_A_MINUTE, LINES_A_MINUTE = 150, 12  # of text and of code, read to be understood
 
 
@@ -73,7 +72,7 @@ def test_forty_words_are_explained_in_alphabetical_order():
     assert words == sorted(words, key=str.casefold)
 
 
-@pytest.mark.parametrize("path", [START, *FRAMED], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *LESSONS], ids=lambda path: path.stem)
 def test_links_of_a_notebook_lead_to_files(path):
     targets = re.findall(r"\]\(([^)\s]+)\)", "\n".join(sources(path, "markdown")))
     assert targets
@@ -94,7 +93,7 @@ def test_the_five_reports_are_in_the_bibliography():
         assert all(name in entry for name in names) and year in entry
 
 
-@pytest.mark.parametrize("path", FRAMED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_has_its_frame(path):
     """What one can do afterwards at the start; at the end key points and checked exercises."""
     texts = sources(path, "markdown")
