@@ -133,6 +133,27 @@ def test_what_is_no_number_is_seen_in_either_byte_order(tmp_path):
         read_series(file)
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (108, 0.0, "voxels from byte"),  # vox_offset, of the first voxel
+        (108, -352.0, "voxels from byte"),
+        (108, float("nan"), "voxels from byte"),
+        (80, 0.0, "sform contradicts"),  # pixdim[1], which SimpleITK takes for 1 mm if it is 0
+        (80, 0.55, "sform contradicts"),
+        (88, -3.0, "sform contradicts"),
+        (296, 0.7, "sform contradicts"),  # in sform, of which SimpleITK takes no lengths
+    ],
+)
+def test_a_nifti_header_that_contradicts_itself_is_refused(tmp_path, place, value, said):
+    file, _ = converted(tmp_path, ".nii")
+    data = bytearray(file.read_bytes())
+    data[place : place + 4] = np.array(value, "<f4").tobytes()
+    file.write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        read_series(file)
+
+
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".nrrd", ".mha"])
 def test_a_truncated_image_is_refused(tmp_path, ending):
     """SimpleITK fills what is missing of a NIfTI with zeros, which are water."""

@@ -98,12 +98,7 @@ def _check_header(reader, path):
     if max(size) > LARGEST_SIDE or size[2] > MOST_SLICES or math.prod(size) > LARGEST_VOLUME:
         raise InputError(f"an image of {size} voxels, more than any series has")
     if "Nifti" in reader.GetImageIO():
-        start, bits = float(known.get("vox_offset", 352)), int(known.get("bitpix", 0))
-        if start + math.prod(size) * bits // 8 > path.stat().st_size:
-            raise InputError("it ends before its last voxel: truncated. Fetch it again")
-        if known.get("datatype") in ("16", "64"):  # of NaN, NIfTI's library makes 0, that is water
-            order = "<" if np.fromfile(path, "u1", 1)[0] else ">"  # the first number is 348 or 540
-            _check_numbers(np.memmap(path, f"{order}f{bits // 8}", "r", int(start), size))
+        _check_nifti(known, size, path)
         placed = {known.get("qform_code", "0"), known.get("sform_code", "0")} != {"0"}
     elif "Nrrd" in reader.GetImageIO():
         placed = "NRRD_space" in known
@@ -115,6 +110,23 @@ def _check_header(reader, path):
             "it does not say how it lies in the patient (NIfTI: qform or sform, NRRD: space, "
             "MetaImage: TransformMatrix). Convert the series again"
         )
+
+
+def _check_nifti(known, size, path):
+    """Refuse an unpacked NIfTI whose header contradicts itself or its file: SimpleITK reads on."""
+    start, bits = float(known["vox_offset"]), int(known["bitpix"])
+    sides = [float(known[f"pixdim[{axis}]"]) for axis in (1, 2, 3)]
+    columns = np.array([known[f"srow_{row}"].split()[:3] for row in "xyz"], float)
+    placed = known.get("sform_code", "0") != "0"
+    if placed and not np.allclose(np.linalg.norm(columns, axis=0), sides, rtol=0.01):
+        raise InputError(f"its sform contradicts its voxels' sides {sides} mm. Convert it again")
+    if start < 352 or min(sides) <= 0:
+        raise InputError(f"voxels from byte {start:g} on, of {sides} mm. Convert it again")
+    if start + math.prod(size) * bits // 8 > path.stat().st_size:
+        raise InputError("it ends before its last voxel: truncated. Fetch it again")
+    if known["datatype"] in ("16", "64"):  # of NaN, NIfTI's library makes 0, that is water
+        order = "<" if np.fromfile(path, "u1", 1)[0] else ">"  # the first number is 348 or 540
+        _check_numbers(np.memmap(path, f"{order}f{bits // 8}", "r", int(start), size))
 
 
 def _check_numbers(values):
