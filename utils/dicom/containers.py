@@ -13,13 +13,14 @@ import numpy as np
 from utils.dicom.files import MOST_FILES
 from utils.dicom.frames import LARGEST_SIDE, MOST_SLICES
 from utils.dicom.pixels import LARGEST_VOLUME, LOWEST_HU
-from utils.errors import InputError, refused
+from utils.errors import InputError, refusals, refused
 
 READERS = {".nii": "Nifti", ".nii.gz": "Nifti", ".nrrd": "Nrrd", ".nhdr": "Nrrd",
            ".mha": "Meta", ".mhd": "Meta"}  # fmt: skip
 CONTAINERS = (*READERS, ".zip")  # endings of names, in lower case
 LEAST_AIR = 0.01  # of all voxels; around and in a chest there is far more
 LARGEST_UNPACKED = 4 * 1024**3  # bytes of a zip; a few thousand slices
+refusal = refusals(__file__)
 
 
 @contextmanager
@@ -41,10 +42,7 @@ def unpacked(path: Path | str) -> Iterator[Path]:
             members = archive.infolist()
             size = sum(member.file_size for member in members)
             if len(members) > MOST_FILES or size > LARGEST_UNPACKED:
-                raise InputError(
-                    f"{path.name} holds {len(members):,} files, {size / 1e9:.1f} GB, expected "
-                    "those of one series. Unpack it and give the folder of one"
-                )
+                raise refusal("large_zip", path.name, len(members), size / 1e9)
             archive.extractall(folder)  # zipfile strips what would lead out of the folder
         yield folder
 
@@ -106,10 +104,7 @@ def _check_header(reader, path):
         with open(path, "rb") as file:
             placed = b"TransformMatrix" in file.read(4096)
     if not placed:
-        raise InputError(
-            "it does not say how it lies in the patient (NIfTI: qform or sform, NRRD: space, "
-            "MetaImage: TransformMatrix). Convert the series again"
-        )
+        raise refusal("not_placed")
 
 
 def _check_nifti(known, size, path):
@@ -143,10 +138,7 @@ def _hounsfield(values):
         raise InputError(f"it holds values of {low:g} to {high:g}, which no CT has")
     air = float((values < -500).mean())
     if air < LEAST_AIR:
-        raise InputError(
-            f"it holds values of {low:g} to {high:g}, of which {100 * air:.1f} % are air (below "
-            "-500 HU): no Hounsfield units, or no chest. Convert the series with its rescale"
-        )
+        raise refusal("no_air", low, high, 100 * air)
     notes = ["It comes from no DICOM files: whose it is, and on which scanner, is not known."]
     if low < LOWEST_HU:
         notes.append(f"Values below {LOWEST_HU} HU, down to {low:g}, were set to {LOWEST_HU} HU.")

@@ -6,10 +6,11 @@ from pydicom.dataset import Dataset
 
 from utils.dicom.header import Source
 from utils.dicom.values import integer, items, number, numbers
-from utils.errors import InputError, about
+from utils.errors import InputError, about, refusals
 
 LARGEST_SIDE = 4096  # pixels; CT matrices are 256 to 2048
 MOST_SLICES = 4000
+refusal = refusals(__file__)
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,7 @@ def _functional_groups(source, coding):
     shared = _macros(items(source.dataset, "SharedFunctionalGroupsSequence"))
     per_frame = items(source.dataset, "PerFrameFunctionalGroupsSequence")
     if len(per_frame) != coding.frames:
-        raise InputError(
-            f"{coding.frames} frames but {len(per_frame)} functional groups, so that the frames' "
-            "positions are not known. Export the series again, one file a slice"
-        )
+        raise refusal("groups", coding.frames, len(per_frame))
     return [
         _frame(source, coding, index, [*_macros([group]), *shared, source.dataset])
         for index, group in enumerate(per_frame)
@@ -98,16 +96,10 @@ def _frame(source, coding, index, places):
     """Frame whose elements are looked up in `places`, the most specific data set first."""
     spacing = _first(places, "PixelSpacing", 2)
     if spacing is None or not all(0.01 <= side <= 100 for side in spacing):
-        raise InputError(
-            f"PixelSpacing is {spacing or 'missing'}, expected two lengths in mm. "
-            "Correct the header or export again"
-        )
+        raise refusal("no_spacing", spacing or "missing")
     slope, intercept = _first(places, "RescaleSlope"), _first(places, "RescaleIntercept")
     if slope is None or intercept is None:
-        raise InputError(
-            "RescaleSlope or RescaleIntercept is missing, so that the stored values cannot be "
-            "turned into Hounsfield units. Export the series again with both"
-        )
+        raise refusal("no_rescale")
     if slope == 0:
         raise InputError("RescaleSlope is 0, expected a factor such as 1. Export again")
     return Frame(
@@ -138,31 +130,19 @@ def _coding(source):
     samples = integer(dataset, "SamplesPerPixel", 1)
     photometric = source.facts.photometric
     if samples != 1 or photometric != "MONOCHROME2":
-        raise InputError(
-            f"PhotometricInterpretation is {photometric or 'missing'} with {samples} sample(s) a "
-            "pixel, expected MONOCHROME2 with 1. Export the original CT, not a screenshot"
-        )
+        raise refusal("no_grey", photometric or "missing", samples)
     rows, cols = integer(dataset, "Rows", 0), integer(dataset, "Columns", 0)
     frames = integer(dataset, "NumberOfFrames", 1)
     if not (1 <= rows <= LARGEST_SIDE and 1 <= cols <= LARGEST_SIDE and 1 <= frames <= MOST_SLICES):
-        raise InputError(
-            f"{frames} frame(s) of {rows} rows x {cols} columns, expected 1 to {LARGEST_SIDE} "
-            f"each and at most {MOST_SLICES} frames. Correct the header or export again"
-        )
+        raise refusal("no_size", frames, rows, cols, LARGEST_SIDE, MOST_SLICES)
     allocated = integer(dataset, "BitsAllocated", 0)
     stored = integer(dataset, "BitsStored", allocated)
     high_bit = integer(dataset, "HighBit", stored - 1)
     if allocated not in (8, 16) or not 1 <= stored <= high_bit + 1 <= allocated:
-        raise InputError(
-            f"BitsAllocated {allocated}, BitsStored {stored}, HighBit {high_bit}, expected 8 or 16 "
-            "bits that hold the stored ones. Correct the header or export again"
-        )
+        raise refusal("bits", allocated, stored, high_bit)
     sign = integer(dataset, "PixelRepresentation")
     if sign not in (0, 1):
-        raise InputError(
-            f"PixelRepresentation is {sign or 'missing'}, expected 0 (unsigned) or 1 (signed). "
-            "Correct the header or export again"
-        )
+        raise refusal("sign", sign or "missing")
     return Coding(rows, cols, frames, allocated, stored, high_bit, sign == 1, _padding(dataset))
 
 
