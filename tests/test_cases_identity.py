@@ -44,4 +44,6 @@ def test_a_cache_that_names_files_that_are_not_there_is_made_anew(cached, files)
     assert content["files"] == [4, 3, 2, 1, 0]
     facts.write_text(json.dumps({**content, "files": files}))
     assert load_cases("small")["Case_000"].files == expected.files
-    assert json.loads(facts.read_text()) == content
+    made_anew = json.loads(facts.read_text())
+    del made_anew["array"], made_anew["checksum"], content["array"], content["checksum"]
+    assert made_anew == content  # but for the times of the array's file

@@ -19,11 +19,10 @@ from phantom_builders import small_patient
 from torch import nn
 
 from utils import inference, predict
-from utils.cases import Pair
 from utils.datasets.phantom.making import write_case
 from utils.dicom.reader import read_series
 from utils.errors import InputError
-from utils.inference import segment, segment_cases
+from utils.inference import segment
 from utils.masks.npz import load_mask
 from utils.masks.seg_reader import seg_masks
 from utils.settings import Settings, settings_to_json
@@ -101,30 +100,6 @@ def test_a_network_trained_on_mirrored_slices_is_asked_twice(scan):
     once = inference.logits_of(LeftHalf(), images, SETTINGS)
     twice = inference.logits_of(LeftHalf(), images, Settings(flip_columns=True))
     assert once[0, 0, 0].tolist() == [3, 3, -1, -1] and (twice == 1).all()
-
-
-def test_kept_predictions_are_taken_only_for_the_same_weights_and_voxels(scan, tmp_path):
-    hu, truth = scan
-    weights = tmp_path / "model.safetensors"
-    weights.write_bytes(b"one")
-    model = Threshold()
-
-    def asked(pairs):
-        before = model.calls
-        result = segment_cases(model, pairs, SETTINGS, tmp_path)
-        hu, _, spacing = pairs["Case_000"]
-        assert np.array_equal(result["Case_000"], segment(Threshold(), hu, SETTINGS, spacing))
-        return model.calls > before
-
-    first = {"Case_000": Pair(hu, truth, MM)}
-    assert asked(first) and not asked(first)
-    assert asked({"Case_000": Pair(hu, truth, (3.0, 1.5, 1.0))})
-    other = {"Case_000": Pair(hu + np.int16(1), truth, MM)}
-    assert asked(other)
-    weights.write_bytes(b"two")
-    assert asked(other)
-    (tmp_path / "predictions/Case_000.npz").write_bytes(b"damaged")
-    assert asked(other)
 
 
 class LungDensity(Threshold):

@@ -1,5 +1,6 @@
 """Where things lie, and that files are written whole or not at all."""
 
+import errno
 import json
 import os
 import subprocess
@@ -44,6 +45,77 @@ def test_two_data_sets_of_one_name_do_not_mix(root):
     with pytest.raises(InputError, match="another data set of the same name"):
         workspace.derived_folder(str(root / "b/lungs"))
     workspace.derived_folder(str(root / "a/lungs"))
+
+
+def test_a_linked_data_set_has_one_name_everywhere(root, monkeypatch):
+    """Figures and derived files go by the folder's own name, whichever way it is called."""
+    (root / "elsewhere/other/Images").mkdir(parents=True)
+    (root / "work/data").mkdir(parents=True)
+    (root / "work/data/mine").symlink_to(root / "elsewhere/other")
+    monkeypatch.chdir(root)
+    for name in (
+        "mine",
+        str(root / "work/data/mine"),
+        str(root / "elsewhere/other"),
+        "elsewhere/other",
+    ):
+        assert workspace.derived_folder(name) == root / "work/data/other/derived"
+        assert workspace.figures_folder(name) == root / "work/figures/other"
+    assert workspace.figures_folder("not there") == root / "work/figures/not there"
+
+
+@pytest.mark.parametrize("content", ["", "[1", "{}", '{"folder": 3}', "\xff"])
+def test_a_damaged_note_of_the_source_is_one_sentence(root, content):
+    (root / "work/data/mine/Images").mkdir(parents=True)
+    marker = workspace.derived_folder("mine") / "source.json"
+    marker.write_text(content, encoding="latin-1")
+    with pytest.raises(InputError, match=r"source\.json is .*damaged.* Delete data/mine/derived"):
+        workspace.derived_folder("mine")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EFBIG])
+def test_what_the_system_denies_is_one_sentence_and_the_old_stays(tmp_path, monkeypatch, number):
+    file = tmp_path / "numbers.json"
+    workspace.write_json(file, {"a": 1})
+
+    def denied(*_):
+        raise OSError(number, os.strerror(number))
+
+    said = rf"numbers\.json cannot be written \({os.strerror(number)}\)\. Free some space, or"
+    monkeypatch.setattr(workspace.Path, "replace", denied)
+    with pytest.raises(InputError, match=said):
+        workspace.write_json(file, {"a": 2})
+    assert json.loads(file.read_text()) == {"a": 1} and os.listdir(tmp_path) == ["numbers.json"]
+
+
+def test_a_folder_in_the_place_of_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "numbers.json").mkdir()
+    with pytest.raises(InputError, match=r"numbers\.json cannot be written \(Is a directory\)"):
+        workspace.write_json(tmp_path / "numbers.json", {})
+    with pytest.raises(InputError, match=r"cannot be written .*(Not a directory|File exists)"):
+        workspace.write_json(tmp_path / "plain/numbers.json", (tmp_path / "plain").touch())
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
+def test_files_and_folders_follow_the_umask(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        workspace.write_json(tmp_path / "new/a.json", {})
+        with workspace.folder_written_whole(tmp_path / "whole") as folder:
+            (folder / "b").touch()
+        with workspace.locked(tmp_path / "run"):
+            pass
+    finally:
+        os.umask(before)
+    for file in ("new/a.json", "whole/b"):
+        assert (tmp_path / file).stat().st_mode & 0o777 == 0o666 & ~mask
+    for folder in ("new", "whole", "run"):
+        assert (tmp_path / folder).stat().st_mode & 0o777 == 0o777 & ~mask
+
+
+def test_a_longest_name_can_be_written(tmp_path):
+    """The name of what is unfinished does not grow with that of the file."""
+    workspace.write_json(tmp_path / f"{250 * 'n'}.json", {})
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
-import re
+import stat
+import time
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,11 +14,20 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from utils.dicom import Volume, list_names, read_header, read_series
-from utils.errors import InputError, about, refused
+from utils.errors import InputError, about
 from utils.masks import load_mask
-from utils.workspace import cases_in, chosen_series, dataset_folder, derived_folder, written_whole
+from utils.records import read_record
+from utils.workspace import (
+    cases_in,
+    chosen_series,
+    dataset_folder,
+    derived_folder,
+    locked,
+    write_json,
+    written_whole,
+)
 
-FORMAT = 3  # raise it when the loader's result changes, so that old caches are read again
+FORMAT = 4  # raise it when the loader's result changes, so that old caches are read again
 
 
 class Pair(NamedTuple):
@@ -117,17 +128,23 @@ def create_paired_data(volumes: dict[str, Volume], masks: dict[str, np.ndarray])
     }
 
 
+def pair_fingerprint(hu: np.ndarray, mask: np.ndarray, spacing: Sequence[float]) -> str:
+    """Short digest of a case's voxels, mask and mm; that of another content is another."""
+    parts = (hu, mask, np.array(spacing, float))
+    return " ".join(f"{zlib.crc32(np.ascontiguousarray(part)):08x}" for part in parts)
+
+
 def _load_case(source, name, cache, series):
     """One case from the cache, read again from its files if need be."""
     folder = source / "Images" / name
     names, fingerprint = _sources(folder, series)
     volume = _cached(folder, names, cache / f"{name}.npy", fingerprint)
     if volume is None:
-        fresh = read_series(folder, series)
-        advice = "Free some space, or set LUNG_WORKSPACE to a folder that can be written."
-        with refused(f"{name}: {cache / name}.npy cannot be written", advice, OSError):
-            _store(folder, names, fresh, cache / f"{name}.npy", fingerprint)
-        volume = _cached(folder, names, cache / f"{name}.npy", fingerprint)
+        with locked(cache):  # another process may have stored it meanwhile
+            volume = _cached(folder, names, cache / f"{name}.npy", fingerprint)
+            if volume is None:
+                _store(folder, names, series, cache / f"{name}.npy", fingerprint)
+                volume = _cached(folder, names, cache / f"{name}.npy", fingerprint)
     if volume is None:
         raise InputError(
             f"{name}: {cache / name}.npy was written but does not read back as written. "
@@ -137,10 +154,11 @@ def _load_case(source, name, cache, series):
 
 
 def _sources(folder, series):
-    """Names of all files below a folder, and a digest of them, their sizes and times, and `series`.
+    """Names of all files below a folder, and a digest of them, their sizes, times and first bytes.
 
-    Not of their bytes: to hash those would cost as much as to read the series, which is what
-    the cache is to spare. Whoever edits a file changes its time.
+    And of `series`. Not of all bytes: to hash those would cost as much as to read the series, which
+    is what the cache is to spare. Whoever edits a file changes the time of its last change, which
+    nobody can set; and the first bytes hold the UIDs, which tell exchanged folders apart.
     """
     digest = hashlib.sha256((series or "").encode("utf-8", "replace"))
     with about(folder.name):
@@ -148,29 +166,30 @@ def _sources(folder, series):
         try:
             for name in names:
                 facts = os.stat(os.path.join(folder, name))
-                line = f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\n"
+                line = f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ctime_ns}\n"
                 digest.update(line.encode("utf-8", "replace"))
+                if stat.S_ISREG(facts.st_mode):
+                    with open(os.path.join(folder, name), "rb") as file:
+                        digest.update(file.read(4096))
         except OSError as error:
             raise InputError(f"{error.filename} cannot be read ({error.strerror})") from None
     return names, digest.hexdigest()
 
 
-def _store(folder, names, volume, path, fingerprint):
-    """Write a volume's array, then the JSON that vouches for it, and says nothing of the patient:
-    no header's text or UID, and of the files which of `names` they are.
+def _store(folder, names, series, path, fingerprint):
+    """Read a volume and write its array, then the JSON that vouches for it with a checksum.
 
-    The array's time is set from the fingerprint: where two processes store the same case at
-    once, the JSON of either vouches for the array of either.
+    It says nothing of the patient: no header's text or UID, and of the files which of `names`.
     """
+    volume = read_series(folder, series)
     with written_whole(path) as temporary:
         np.save(temporary, volume.hu, allow_pickle=False)
-        nanoseconds = int(fingerprint[:15], 16)
-        os.utime(temporary, ns=(nanoseconds, nanoseconds))
+    time.sleep(0.02)  # a tick of the file system's clock: whoever edits it now changes its facts
     place = {name: number for number, name in enumerate(names)}
     facts = {
         "format": FORMAT,
         "fingerprint": fingerprint,
-        "array": _array_facts(path),
+        "array": {"facts": _array_facts(path), "crc32": _checksum_of_file(path)},
         "shape": list(volume.hu.shape),
         "spacing_mm": list(volume.spacing),
         "affine_lps_mm": volume.affine.tolist(),
@@ -178,43 +197,49 @@ def _store(folder, names, volume, path, fingerprint):
         "files": [place[os.path.relpath(file, folder)] for file in volume.files],
         "notes": list(volume.notes),
     }
-    with written_whole(path.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    write_json(path.with_suffix(".json"), facts | {"checksum": _checksum(facts)})
 
 
 def _array_facts(path):
-    """Size and time of the array's file: an array that was replaced is not the one described."""
+    """What changes when a file is replaced or written to; the third nobody can set."""
     facts = os.stat(path)
-    return [facts.st_size, facts.st_mtime_ns]
+    return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
+
+
+def _checksum_of_file(path):
+    """CRC-32 of a file; read piece by piece, as what is mapped would stay in memory."""
+    checksum = 0
+    with open(path, "rb") as file:
+        while piece := file.read(2**20):
+            checksum = zlib.crc32(piece, checksum)
+    return f"{checksum:08x}"
+
+
+def _checksum(facts):
+    """CRC-32 of a record."""
+    return f"{zlib.crc32(json.dumps(facts, sort_keys=True).encode()):08x}"
 
 
 def _cached(folder, names, path, fingerprint):
-    """Volume from the cache; None if it is absent, of other sources, damaged or foreign."""
+    """Volume from the cache; None if it is absent, of other sources, damaged or foreign.
+
+    An array that was touched since it was written, or copied, is read whole for its checksum.
+    """
     try:
-        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        stated = facts["format"], facts["fingerprint"], facts["array"]
-        if stated != (FORMAT, fingerprint, _array_facts(path)):
+        facts = read_record(path.with_suffix(".json"), "volume", "")
+        stated = facts.pop("checksum"), facts["format"], facts["fingerprint"]
+        array = facts["array"]
+        if stated != (_checksum(facts), FORMAT, fingerprint):
+            return None
+        if array["facts"] != _array_facts(path) and array["crc32"] != _checksum_of_file(path):
             return None
         hu = np.load(path, mmap_mode="r", allow_pickle=False)
-        affine = np.array(facts["affine_lps_mm"], dtype=float)
-        spacing = tuple(float(length) for length in facts["spacing_mm"])
         files = tuple(os.path.join(folder, names[number]) for number in facts["files"])
         identity = {"case": folder.name, **read_header(Path(files[0]), folder.name).identity()}
-        notes = tuple(str(note) for note in facts["notes"])
-        stored_axes = str(facts["stored_axes"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError):
+    except (OSError, ValueError, LookupError, AttributeError, EOFError):
         return None
-    sound = (
-        isinstance(hu, np.memmap)
-        and hu.dtype == np.int16
-        and hu.flags.c_contiguous
-        and list(hu.shape) == facts["shape"]
-        and hu.ndim == 3
-        and min(facts["files"]) >= 0
-        and affine.shape == (4, 4)
-        and np.isfinite(affine).all()
-        and len(spacing) == 3
-        and all(0 < length < 1e4 for length in spacing)
-        and re.fullmatch("(?=.*[HF])(?=.*[PA])(?=.*[LR])[HFPALR]{3}", stored_axes)
-    )
-    return Volume(hu, spacing, affine, identity, files, notes, stored_axes) if sound else None
+    if not isinstance(hu, np.memmap) or hu.dtype != np.int16 or list(hu.shape) != facts["shape"]:
+        return None
+    spacing, affine = tuple(facts["spacing_mm"]), np.array(facts["affine_lps_mm"], float)
+    notes, axes = tuple(facts["notes"]), facts["stored_axes"]
+    return Volume(hu, spacing, affine, identity, files, notes, axes)

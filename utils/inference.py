@@ -1,6 +1,5 @@
 """A trained network on whole volumes: logits, probabilities and masks on the scan's own grid."""
 
-import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,10 +12,11 @@ from tqdm.auto import tqdm
 from utils.anatomy import body_in_air
 from utils.cases import Pairs
 from utils.dataset import to_unit_range
-from utils.masks import save_mask
+from utils.masks import load_mask, save_mask
 from utils.overlap import dice
 from utils.scale import AIR, whole_grid
 from utils.settings import Settings
+from utils.workspace import locked
 
 MOVED = (3, -5)  # pixels of the network, down and left; not what it halves evenly
 
@@ -112,28 +112,31 @@ def segment_cases(
     """Segment every case of `create_paired_data`; name -> uint8 mask.
 
     Masks are kept in `predictions/` of the run's folder. One is taken from there only if it was
-    made by the same weights from the same voxels of the same size, which checksums tell.
+    made by the same weights from the same voxels of the same size, and is what was written then;
+    checksums tell.
     """
     weights = zlib.crc32((run_folder / "model.safetensors").read_bytes())
     predictions = {}
     for name, (hu, _, spacing) in tqdm(pairs.items(), desc="segmenting", unit="case"):
         file = run_folder / "predictions" / f"{name}.npz"
         voxels, size = np.ascontiguousarray(hu).data, np.array(spacing).data
-        made_from = np.array([weights, zlib.crc32(voxels), zlib.crc32(size)], np.uint32)
-        mask = _kept_prediction(file, made_from)
-        if mask is None:
-            mask = segment(model, hu, settings, spacing)
-            save_mask(file, mask, made_from=made_from)
+        made_from = [weights, zlib.crc32(voxels), zlib.crc32(size)]
+        with locked(file.parent):
+            mask = _kept_prediction(file, made_from, hu.shape)
+            if mask is None:
+                mask = segment(model, hu, settings, spacing)
+                checksums = np.array([*made_from, zlib.crc32(mask)], np.uint32)
+                save_mask(file, mask, made_from=checksums)
         predictions[name] = mask
     return predictions
 
 
-def _kept_prediction(file, made_from):
+def _kept_prediction(file, made_from, shape):
     """The mask in a predictions file; None when it is absent, damaged or of another origin."""
     try:
+        mask = load_mask(file)
         with np.load(file, allow_pickle=False) as archive:
-            if np.array_equal(archive["made_from"], made_from):
-                return archive["masks"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        pass
-    return None
+            stated = archive["made_from"].tolist()
+    except Exception:  # of damaged bytes NumPy and zipfile may raise nearly anything
+        return None
+    return mask if mask.shape == shape and stated == [*made_from, zlib.crc32(mask)] else None

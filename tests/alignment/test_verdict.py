@@ -94,23 +94,64 @@ def test_unknown_corrections_are_refused(chest, step):
 def test_training_needs_good_verdicts(chest, empty_dataset):
     hu, mask = chest
     mm = (3.0, 1.0, 1.0)
+    pairs = {"Case_000": Pair(hu, mask, mm), "Case_001": Pair(hu, mask[::-1], mm)}
     with pytest.raises(InputError, match="Run notebook 02 first"):
-        require_aligned(empty_dataset, ["Case_000"])
-    write_verdicts(
-        empty_dataset,
-        check_cases({"Case_000": Pair(hu, mask, mm), "Case_001": Pair(hu, mask[::-1], mm)}),
-    )
-    require_aligned(empty_dataset, ["Case_000"])
+        require_aligned(empty_dataset, pairs)
+    write_verdicts(empty_dataset, check_cases(pairs))
+    require_aligned(empty_dataset, {"Case_000": pairs["Case_000"]})
     with pytest.raises(InputError, match=r"Case_001 \(reversed\), Case_002 \(not checked\)"):
-        require_aligned(empty_dataset, ["Case_000", "Case_001", "Case_002"])
+        require_aligned(empty_dataset, pairs | {"Case_002": pairs["Case_000"]})
 
 
-@pytest.mark.parametrize("content", ["[", "[1]", '{"Case_000": {}}'])
+def test_a_verdict_is_one_on_these_voxels_and_this_mask(chest, empty_dataset):
+    """After notebook 02 a mask is turned round, or a volume exchanged: it was on another."""
+    hu, mask = chest
+    mm = (3.0, 1.0, 1.0)
+    write_verdicts(empty_dataset, check_cases({"Case_000": Pair(hu, mask, mm)}))
+    require_aligned(empty_dataset, {"Case_000": Pair(hu.copy(), mask.copy(), mm)})
+    one_less = mask.copy()
+    one_less[tuple(np.argwhere(mask)[0])] = 0
+    for other in (
+        Pair(hu, mask[::-1], mm),
+        Pair(hu, one_less, mm),
+        Pair(hu[::-1], mask, mm),
+        Pair(hu, mask, (3.0, 1.0, 1.1)),
+    ):
+        with pytest.raises(InputError, match=r"Case_000 \(changed since\).* run notebook 02 again"):
+            require_aligned(empty_dataset, {"Case_000": other})
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[", "[1]", '{"Case_000": {}}', '{"Case_000": {"verdict": 1}}', "\xff", '{"a":' * 9999],
+)
 def test_damaged_verdicts_ask_for_notebook_02_again(empty_dataset, content):
     file = write_verdicts(empty_dataset, {})
-    file.write_text(content)
-    with pytest.raises(InputError, match=r"alignment\.json is damaged .* Run notebook 02 again"):
-        require_aligned(empty_dataset, ["Case_000"])
+    file.write_text(content, encoding="latin-1")
+    with pytest.raises(InputError, match=r"alignment\.json is .*damaged .* Run notebook 02 again"):
+        require_aligned(empty_dataset, {})
+
+
+def test_masks_are_read_where_volumes_alone_are_given(chest, empty_dataset, tmp_path):
+    """As notebook 03 asks, before it has joined images and masks."""
+    hu, mask = chest
+    folder = tmp_path / "data/mini"
+    (folder / "Segmentations").mkdir()
+    file = folder / "Segmentations/Case_000_seg.npz"
+    write_series(
+        folder / "Images/Case_000", len(hu), lambda ds, k: set_pixels(ds, hu[k].astype(int) + 1024)
+    )
+    np.savez_compressed(file, masks=mask)
+    volumes = load_cases("mini")
+    pairs = {n: Pair(v.hu, load_masks("mini")[n], v.spacing) for n, v in volumes.items()}
+    write_verdicts("mini", check_cases(pairs))
+    require_aligned("mini", volumes)
+    np.savez_compressed(file, masks=mask[::-1])
+    with pytest.raises(InputError, match=r"Case_000 \(changed since\)"):
+        require_aligned("mini", volumes)
+    file.unlink()
+    with pytest.raises(InputError, match="no masks found"):
+        require_aligned("mini", volumes)
 
 
 def test_command_line_says_which_data_set_is_missing(capsys):

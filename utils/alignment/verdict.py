@@ -1,17 +1,18 @@
 """Is this mask the mask of this volume? Measured, not only looked at."""
 
 import dataclasses
-import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 from tqdm.auto import tqdm
 
 from utils.alignment.placement import best_placements
-from utils.cases import Pairs
-from utils.errors import InputError, refused
+from utils.cases import Pair, Pairs, create_paired_data, load_masks, pair_fingerprint
+from utils.errors import InputError
+from utils.records import read_record
 from utils.workspace import derived_folder, shown, write_json
 
 # Moved to where they fit best, the masks of real patients and phantoms reach 0.90 and more on their
@@ -41,6 +42,7 @@ class Verdict:
     best: float
     rival: float
     correction: tuple[str, ...]
+    made_from: str = ""  # `cases.pair_fingerprint` of what was looked at
 
 
 def check_case(hu: np.ndarray, mask: np.ndarray) -> Verdict:
@@ -62,7 +64,10 @@ def check_case(hu: np.ndarray, mask: np.ndarray) -> Verdict:
 def check_cases(pairs: Pairs) -> dict[str, Verdict]:
     """Check every pair of `create_paired_data`; name -> Verdict."""
     bar = tqdm(pairs.items(), desc="alignment", unit="case")
-    return {name: check_case(pair.hu, pair.mask) for name, pair in bar}
+    return {
+        name: dataclasses.replace(check_case(p.hu, p.mask), made_from=pair_fingerprint(*p))
+        for name, p in bar
+    }
 
 
 def correct_mask(mask: np.ndarray, *steps: str) -> np.ndarray:
@@ -95,20 +100,26 @@ def write_verdicts(dataset: Path | str, verdicts: dict[str, Verdict]) -> Path:
     return file
 
 
-def require_aligned(dataset: Path | str, names: Iterable[str]) -> None:
-    """Raise InputError unless notebook 02 found every one of these cases aligned."""
+def require_aligned(dataset: Path | str, cases: Mapping[str, Any]) -> None:
+    """Raise InputError unless notebook 02 found every one of these cases aligned.
+
+    cases : name -> Pair, or Volume, whose mask is then read from the data set. A verdict is one on
+    the very voxels and mask: after either was changed it counts no more.
+    """
     file = derived_folder(dataset) / "alignment.json"
     if not file.exists():
         raise InputError(
             f"{shown(file)} is missing: whether masks and images belong together has not been "
             "checked. Run notebook 02 first."
         )
-    damage = (ValueError, TypeError, KeyError, AttributeError)
-    with refused(f"{shown(file)} is damaged", "Run notebook 02 again, which writes it.", damage):
-        entries = json.loads(file.read_text()).items()
-        verdicts = {name: entry["verdict"] for name, entry in entries}
-    found = {name: verdicts.get(name, "not checked") for name in names}
-    bad = [f"{name} ({verdict})" for name, verdict in found.items() if verdict != "aligned"]
+    verdicts = read_record(file, "alignment", "Run notebook 02 again, which writes it.")
+    if not all(isinstance(case, Pair) for case in cases.values()):
+        cases = create_paired_data(dict(cases), load_masks(dataset))
+    found = {name: verdicts.get(name, {"verdict": "not checked"}) for name in cases}
+    for name, entry in found.items():
+        if entry["verdict"] == "aligned" and entry["made_from"] != pair_fingerprint(*cases[name]):
+            entry["verdict"] = "changed since"
+    bad = [f"{name} ({e['verdict']})" for name, e in found.items() if e["verdict"] != "aligned"]
     if bad:
         raise InputError(
             f"Not aligned according to {shown(file)}: {', '.join(bad)}. Training on them would "
