@@ -48,17 +48,9 @@ def deidentify(
     not delivered). Raises InputError if nothing can be delivered; then nothing is written.
     """
     folder, out = Path(folder).resolve(), Path(out_folder).resolve()
-    report: dict[str, Any] = {
-        "files": 0,
-        "left_out": [],
-        "refused": [],
-        "counts": {},
-        "flags": [],
-        "remaining": [],
-    }
-    names: dict[str, str] = {}
-    uids: dict[str, str] = {}
-    secret = os.urandom(32)
+    lists = {key: [] for key in ("left_out", "refused", "flags", "remaining")}
+    report: dict[str, Any] = {"files": 0, "counts": {}, **lists}
+    names, uids, secret = dict[str, str](), dict[str, str](), os.urandom(32)
     with about(folder.name):
         _check_places(folder, out, case_name, map_file and Path(map_file).resolve())
         with _unfinished(out) as work, dicom.library_silenced():
@@ -99,12 +91,13 @@ def _check_places(folder, out, case_name, map_file):
 def _unfinished(out):
     """A folder beside `out` that takes its place in the end; those of killed runs are removed."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    for left in out.parent.glob(f"{UNFINISHED}-*-{out.name}"):
-        pid = int(left.name.split("-")[3])
-        running = psutil.pid_exists(pid) and pid != os.getpid()
-        if running and psutil.Process(pid).create_time() < left.stat().st_ctime:
-            raise refusal("running", pid, out)
-        shutil.rmtree(left)
+    for left in out.parent.iterdir():
+        if match := re.fullmatch(rf"{UNFINISHED}-(\d+)-{re.escape(out.name)}", left.name):
+            pid = int(match[1])
+            running = psutil.pid_exists(pid) and pid != os.getpid()
+            if running and psutil.Process(pid).create_time() < left.stat().st_ctime:
+                raise refusal("running", pid, out)
+            shutil.rmtree(left)
     work = out.with_name(f"{UNFINISHED}-{os.getpid()}-{out.name}")
     work.mkdir()
     try:

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -57,12 +58,8 @@ def _kept(dataset, names, counts, depth=0):
         keyword = keyword_for_tag(tag)
         form, done = FORMS.get(keyword), "left out"
         if form is not None and depth < DEEPEST:
-            try:
-                element = _element(dataset, tag, keyword, form, names, counts, depth)
-            except Exception:  # pydicom may raise nearly anything on damaged or hostile values
-                element = None
-            if element is not None:
-                copy[tag] = element
+            with suppress(Exception):  # pydicom may raise nearly anything on hostile values
+                copy[tag] = _element(dataset, tag, keyword, form, names, counts, depth)
                 done = form
         row = (keyword or ("private" if tag.is_private else str(tag)), done)
         counts[row] = counts.get(row, 0) + 1
@@ -70,25 +67,22 @@ def _kept(dataset, names, counts, depth=0):
 
 
 def _element(dataset, tag, keyword, form, names, counts, depth):
-    """One element of the copy, or None."""
+    """One element of the copy; anything but one, which no data set takes, where none is due."""
     vr = dictionary_VR(tag)
     if form == "numbers" and vr in ("DS", "IS"):
         return _digits(dataset, tag, vr)
     element = dataset[tag]
     if form in ("sequences", "codes"):
-        made = _coded_item if form == "codes" else _item
-        items = [made(item, keyword, names, counts, depth + 1) for item in element.value]
+        items = [_item(item, keyword, names, counts, depth + 1) for item in element.value]
         items = [item for item in items if item is not None]
         if not items and keyword in OTHERWISE:
             items = [_coded(*OTHERWISE[keyword].split())]
         return DataElement(tag, "SQ", items) if items or not len(element.value) else None
     if form == "numbers":
-        if vr == "US or SS":  # padding, which some write as if it were the other
-            signed = dataset.PixelRepresentation == 1
-            sign = 0x8000 if signed else 0
-            value = ((element.value & 0xFFFF) ^ sign) - sign
-            return DataElement(tag, "SS" if signed else "US", value)
-        return DataElement(tag, vr, element.value)
+        if vr != "US or SS":
+            return DataElement(tag, vr, element.value)
+        sign = 0x8000 * (dataset.PixelRepresentation == 1)  # some write one as if it were the other
+        return DataElement(tag, "SS" if sign else "US", ((element.value & 0xFFFF) ^ sign) - sign)
     values = [part.strip(" \0") for part in _texts(element)]
     value = _RULES[form](keyword, values, dataset, names)
     single = isinstance(value, list) and len(value) == 1
@@ -117,17 +111,12 @@ def _texts(element):
 
 
 def _item(item, keyword, names, counts, depth):
-    """An item of a sequence, or None if it lost what it must have."""
+    """An item of a sequence; None if it lost what it must have, or is an unknown code."""
     copy = _kept(item, names, counts, depth)
+    if FORMS[keyword] == "codes":
+        known = _coded(str(item.get("CodingSchemeDesignator", "")), str(item.get("CodeValue", "")))
+        return known and Dataset({**known, **copy})
     return copy if all(word in copy for word in KEEP["needs"].get(keyword, "").split()) else None
-
-
-def _coded_item(item, _keyword, names, counts, depth):
-    """An item that is a code, with what may stand beside it; None for an unknown code."""
-    known = _coded(str(item.get("CodingSchemeDesignator", "")), str(item.get("CodeValue", "")))
-    if known is not None:
-        known.update(_kept(item, names, counts, depth))
-    return known
 
 
 def _coded(scheme, value):
@@ -155,19 +144,10 @@ def anatomical(name):
     return bool(words) and bool(plain) and set(words) <= set(WORDS["anatomy"])
 
 
-def _count(_keyword, values, *_):
-    return [v if re.fullmatch(r"-?\d{1,4}", v) else "1" for v in values if v]
-
-
 def _term(keyword, values, *_):
     listed = TERMS[keyword]
     found = [listed.get(value.upper(), OTHERWISE.get(keyword)) for value in values if value]
     return None if None in found else found[:8]
-
-
-def _pattern(keyword, values, *_):
-    fits = PATTERNS[keyword].fullmatch
-    return [v if fits(v) else OTHERWISE[keyword] for v in values if v][:4]
 
 
 def _structure(_keyword, values, item, _names):
@@ -176,26 +156,22 @@ def _structure(_keyword, values, item, _names):
     return name if anatomical(name) else f"Structure {number}".strip()
 
 
-def _dates(keyword, values, _dataset, names):
-    found = [names.date(value) for value in values if value]
-    end = "000000" if keyword.endswith("DateTime") else ""
-    return [day + end for day in found if day]
-
-
-def _tag(keyword, _values, dataset, _names):
-    return dataset[keyword].value if dictionary_has_tag(dataset[keyword].value) else None
-
-
-_RULES = {
-    "counts": _count,
+_RULES = {  # form -> function of keyword, values as texts, data set and `names`
+    "counts": lambda _k, values, *_: [
+        v if re.fullmatch(r"-?\d{1,4}", v) else "1" for v in values if v
+    ],
     "new_uids": lambda _k, values, _d, names: [new for v in values if (new := names.uid(v))],
     "classes": lambda _k, values, *_: values[0] if values[0] in UID_dictionary else None,
-    "dates": _dates,
-    "tags": _tag,
+    "dates": lambda keyword, values, _d, names: [
+        day + "000000" * keyword.endswith("DateTime") for v in values if (day := names.date(v))
+    ],
+    "tags": lambda k, _v, ds, _n: ds[k].value if dictionary_has_tag(ds[k].value) else None,
     "empty": lambda *_: "",
     "case": lambda *_: "",
     "structures": _structure,
     "terms": _term,
-    "patterns": _pattern,
+    "patterns": lambda keyword, values, *_: [
+        v if PATTERNS[keyword].fullmatch(v) else OTHERWISE[keyword] for v in values if v
+    ][:4],
     "words": lambda keyword, *_: KEEP["words"][keyword],
 }
