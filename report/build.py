@@ -6,11 +6,11 @@ python -m report.build --images a b c         with notebook 07's figures of othe
 
 import argparse
 import fnmatch
-import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from studies.synthetic import SETS
 from utils.errors import InputError, command
 from utils.records import read_record
 from utils.report import checksums, runs_of, write_numbers_tex
-from utils.workspace import REPOSITORY, figures_folder, shown, workspace
+from utils.workspace import REPOSITORY, figures_folder, shown, workspace, written_whole
 
 SOURCES = REPOSITORY / "report"
 PACKAGES = "latexmk texlive-latex-extra texlive-science texlive-fonts-recommended lmodern"
@@ -56,32 +56,34 @@ def build_report(dataset: Path | str, images: Sequence[Path | str] | None = None
 
 
 def run_latex(folders):
-    """Let latexmk build the sources with figures and numbers of these folders; the PDF's path."""
+    """Let latexmk build the sources with figures and numbers of these folders; the PDF's path.
+
+    In a scratch folder, where all has plain names: latexmk hands paths to a shell, and LaTeX reads
+    % # $ { ~ of a path as its own.
+    """
     target = workspace() / "build" / "report"
-    # copies under a plain name, and relative: LaTeX reads % # $ { ~ of a path as its own
-    copies = [target / f"figures{number}" for number in range(len(folders))]
-    for folder, copy in zip(folders, copies, strict=True):
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(folder, copy)
-    relative = [Path(os.path.relpath(copy, SOURCES)).as_posix() for copy in copies]
-    listed = "".join(f"{{{folder}/}}" for folder in relative)
-    command = [
-        "latexmk",
-        "-pdf",
-        "-g",
-        "-silent",
-        "-halt-on-error",
-        f"-outdir={os.path.relpath(target, SOURCES)}",
-    ]
-    command += [rf"-usepretex=\def\figurefolders{{{listed}}}", "report.tex"]
-    log = target / "report.log"
-    log.unlink(missing_ok=True)  # an old one would be taken for this one's
-    finished = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True)
+    pdf, log = target / "report.pdf", target / "report.log"
+    for old in (pdf, log):  # an old one would be taken for this one's
+        old.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        sources = Path(scratch, "report")
+        shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+        for number, folder in enumerate(folders):
+            shutil.copytree(folder, sources / f"figures{number}")
+        listed = "".join(f"{{figures{number}/}}" for number in range(len(folders)))
+        command = ["latexmk", "-pdf", "-g", "-silent", "-halt-on-error", "-outdir=out"]
+        command += [rf"-usepretex=\def\figurefolders{{{listed}}}", "report.tex"]
+        # no shell, and of a user's names none
+        finished = subprocess.run(command, cwd=sources, capture_output=True, text=True)  # noqa: S603
+        for made in (pdf, log):
+            if (sources / "out" / made.name).is_file():
+                with written_whole(made) as temporary:
+                    shutil.copyfile(sources / "out" / made.name, temporary)
     faults = log_faults(log.read_text(errors="replace")) if log.exists() else [finished.stderr]
     if faults or finished.returncode:
         lines = "\n  ".join(faults or finished.stderr.splitlines()[-5:])
         raise InputError(f"The report does not build; {shown(log)} says more:\n  {lines}")
-    return target / "report.pdf"
+    return pdf
 
 
 def used_figures():
