@@ -53,7 +53,8 @@ def main(series):
     """Measure, print and write `RESULTS`."""
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "utils.predict", series, "--out", out]
-        whole, _ = seconds(lambda: subprocess.run(command, check=True, cwd=REPOSITORY))
+        # no shell: `series` is one argument whatever it is called
+        whole, _ = seconds(lambda: subprocess.run(command, check=True, cwd=REPOSITORY))  # noqa: S603
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     volume = read_series(series)
     model, settings = load_model()

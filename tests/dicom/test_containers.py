@@ -228,7 +228,7 @@ def test_a_zip_of_dicom_is_the_same_volume(tmp_path):
 
 
 def test_a_zip_writes_nowhere_else(tmp_path):
-    file = zipped(tmp_path, ("../../escaped", "x"), ("/tmp/escaped-too", "x"))
+    file = zipped(tmp_path, ("../../escaped", "x"), ("/tmp/escaped-too", "x"))  # noqa: S108
     before = sorted(tmp_path.rglob("*"))
     with unpacked(file) as folder:
         assert sorted(p.name for p in folder.rglob("escaped*")) == ["escaped", "escaped-too"]

@@ -74,7 +74,7 @@ def child(pipe, first, work):
 def run(seconds, first, least):
     """Fuzz for so many seconds; returns the number of findings."""
     config.settings.reading_validation_mode = config.WARN
-    memory = Path("/dev/shm")  # files in memory, where there is such a place
+    memory = Path("/dev/shm")  # files in memory, where there is such a place  # noqa: S108
     base = memory if memory.is_dir() else None
     counts, findings, seed, end = Counter(), [], first, time.monotonic() + seconds
     with tempfile.TemporaryDirectory(dir=base, prefix="fuzz-") as work:
