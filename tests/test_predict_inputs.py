@@ -70,7 +70,7 @@ def test_one_of_several_series_is_taken_by_its_uid(tmp_path, capsys):
         predict.main([str(tmp_path / "all"), "--out", str(out), *arguments])
         (row,) = pd.read_csv(out / "volumes.csv").fillna(0).to_dict("records")
         assert row["slices"] == slices
-    assert "2 series" in row["fault"] and "--series UID or --largest" in row["fault"]
+    assert "2 series" in row["fault"] and "--series with a file of it" in row["fault"]
     (tmp_path / "all/series.txt").write_text("A 1.2.3")
     assert predict.main([str(tmp_path / "all"), "--out", str(tmp_path / "chosen")]) == 0
     assert load_mask(tmp_path / "chosen/A_seg.npz").shape[0] == 7

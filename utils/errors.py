@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LONGEST_LINE, MOST_LINES = 2000, 200  # of a message: characters, and lines
+
 Kinds = type[Exception] | tuple[type[Exception], ...]
 
 
@@ -19,15 +21,16 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str = "") -> None:
-        super().__init__("\n".join(map(printable, message.split("\n"))))
+        super().__init__("\n".join(map(printable, message.split("\n")[:MOST_LINES])))
 
     def _render_traceback_(self):  # the hook by which IPython lets an error print itself
         return [f"{type(self).__name__}: {self}"]
 
 
 def printable(text: str) -> str:
-    """A text with what cannot be shown as an escape: "\\x1b", "\\udcff" of a name not in UTF-8."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    """The beginning of a text, escapes for what cannot be shown: "\\x1b", "\\udcff" of no UTF-8."""
+    more = f" … ({len(text):,} characters)" if len(text) > LONGEST_LINE else ""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:LONGEST_LINE]) + more
 
 
 @contextmanager
@@ -52,11 +55,12 @@ def refused(found: str, advice: str, kinds: Kinds = Exception) -> Iterator[None]
     """Within a with block, errors of these kinds become one: "<found> (<reason>). <advice>".
 
     Libraries raise nearly anything on damaged or hostile bytes. The reason is the last line of what
-    they say, at most 120 characters, or what the system says. An InputError stays as it is.
+    they say, at most 120 characters, or what the system says. An InputError stays as it is, and
+    so does a lack of memory, which `about` tells.
     """
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except kinds as error:
         said = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__

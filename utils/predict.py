@@ -216,7 +216,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", required=True, type=Path, help="folder for the results")
     parser.add_argument("--model", type=Path, default=WEIGHTS, help="folder of a trained run")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--series", metavar="UID", help="SeriesInstanceUID, of several in a folder")
+    which.add_argument("--series", metavar="FILE", help="by a file of it, or its UID")
     which.add_argument("--largest", dest="series", action="store_const", const="largest")
     parser.add_argument("--format", nargs="+", choices=WRITERS, default=["seg"],
                         help="how to write both lungs beside npz (dcm2niix cannot read a SEG of two"

@@ -25,6 +25,8 @@ def read_grey(file):
     Raises InputError for anything else: real colours, transparency, several pages, 16-bit
     colour (Pillow would drop half of its bits without a word), damage, another format.
     """
+    if not file.is_file():  # opening a pipe would wait for ever
+        raise InputError(f"{file.name} is no file. Remove it, or save the picture again")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about tags; whether pixels are whole, decoding tells

@@ -141,7 +141,7 @@ def test_awkward_paths_load_and_a_read_only_folder_stays_as_it_is(tmp_path):
 def test_whole_archive_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(dicom_files, "MOST_FILES", 4)
     write_series(tmp_path)
-    assert "5 files, expected those of one case (at most 4)" in refusal(tmp_path)
+    assert "more than 4 files. Give the folder of one series" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ def endless_reference(dataset):
 @pytest.mark.parametrize(
     ("edit", "found"),
     [
-        (other_series, f"drawn on series {ROOT}.77, but this is"),
-        (other_frame, f"drawn on frame of reference {ROOT}.78"),
+        (other_series, "drawn on another series than this"),
+        (other_frame, "drawn on another frame of reference"),
         (no_reference, "names neither the series nor the frame of reference"),
         (fractional, "type FRACTIONAL with 1 bits a voxel, expected one of BINARY, FRACTIONAL"),
         (of_a_heart, "no lung among its segments: Heart"),
@@ -126,7 +126,7 @@ def endless_reference(dataset):
         (placeless_frame, "frame 4 has no position"),
         (spaceless, "frame 1 has no position, orientation or spacing"),
         (nameless_frame, "frame 1 is of no segment"),
-        (endless_reference, r"drawn on series (1\.){32}, but this is"),
+        (endless_reference, "drawn on another series than this"),
     ],
 )
 def test_segs_that_are_refused(tmp_path, edit, found):

@@ -15,7 +15,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m utils.dicom", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="a DICOM series, or a data set with Images/")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--series", metavar="UID", help="SeriesInstanceUID, of several in a folder")
+    which.add_argument("--series", metavar="FILE", help="by a file of it, or its UID")
     which.add_argument("--largest", dest="series", action="store_const", const="largest")
     options = parser.parse_args(arguments)
     folder, images = options.folder, options.folder / "Images"

@@ -14,6 +14,7 @@ from utils.errors import InputError
 from utils.workspace import left_behind
 
 MOST_FILES = 20_000  # an archive given by mistake would fill the memory with headers
+MOST_HELD = 1024**3  # bytes of headers, and of whole slices where deflated, that a series may take
 # modalities of objects that accompany a series and are no slices of it
 COMPANIONS = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "SR", "PR", "KO", "REG", "DOC"}
 PLACES = ("ImagePositionPatient", "SliceLocation", "PerFrameFunctionalGroupsSequence")
@@ -61,6 +62,8 @@ def list_names(folder: Path | str) -> list[str]:
         below = os.path.relpath(parent, folder).replace(os.sep, "/")
         prefix = "" if below == "." else f"{below}/"
         found += [prefix + name for name in names]
+        if len(found) > MOST_FILES:
+            raise InputError(f"more than {MOST_FILES:,} files. Give the folder of one series")
     return sorted(found)
 
 
@@ -70,14 +73,8 @@ def scan_folder(folder):
     Returns a Scan. Raises InputError for a file that may be a slice but cannot be read: to
     leave it out would make the volume silently shorter.
     """
-    scan, strangers = Scan(), []
-    listed = list_files(folder)
-    if len(listed) > MOST_FILES:
-        raise InputError(
-            f"{len(listed):,} files, expected those of one case (at most {MOST_FILES:,}). "
-            "Give the folder of one series"
-        )
-    for name, path in listed:
+    scan, strangers, held = Scan(), [], 0
+    for name, path in list_files(folder):
         scan.files += 1
         above = name.split("/")[:-1]
         if path.name.startswith("._") or any(left_behind(folder) for folder in above):
@@ -93,6 +90,12 @@ def scan_folder(folder):
             scan.skip(reason, name)
         else:
             scan.sources.append(source)
+            held += source.pixel_offset if source.inflated is None else source.size
+        if held > MOST_HELD:
+            raise InputError(
+                f"up to {name}, headers and deflated slices take more than "
+                f"{MOST_HELD >> 20} MiB of memory. Have the archive send it uncompressed"
+            )
     suffixes = {source.path.suffix.lower() for source in scan.sources} | {".dcm", ".dicom", ".ima"}
     patterns = {_pattern(source.path.name) for source in scan.sources}
     lost = [one for one in strangers if _named_like_a_slice(one[1], suffixes, patterns)]

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import stat
 import struct
 import zlib
@@ -23,11 +24,11 @@ LARGEST_FILE = 2 * 1024**3  # bytes; an enhanced CT of 4000 slices of 512² is a
 LARGEST_INFLATED = 256 * 1024**2  # bytes; a deflated file may claim a thousandfold of its length
 MOST_ITEMS = 50_000  # of sequences; an enhanced CT of 4000 slices has some 40,000
 MOST_ELEMENTS = 10_000  # outside sequences; scanners write some hundreds
+MOST_READS = 2_000_000  # pieces in which a long header is read, which takes two seconds
 ITEM = b"\xfe\xff\x00\xe0"  # tag of a sequence's item, little endian
 GROUPS = (b"\x02\0", b"\x08\0", b"\0\x08")  # 2 or 8: what a file without preamble begins with
 ENCAPSULATED = 0xFFFFFFFF  # length of pixel data in fragments
 PIXEL_DATA = 0x7FE00010  # integer pixels
-LONGEST_TEXT = 256  # characters (PS3.5 6.2, with room); hostile ones have more
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 STANDARD = "1.2.840.10008."  # what the standard's class UIDs begin with; others are a maker's own
 PIXEL_TAGS = {0x7FE00008, 0x7FE00009, PIXEL_DATA}  # float, double and integer pixels
@@ -38,11 +39,16 @@ PIXEL_TAGS = {0x7FE00008, 0x7FE00009, PIXEL_DATA}  # float, double and integer p
 Facts = namedtuple(
     "Facts",
     """modality sop_class image_type patient_id patient_name study_uid series_uid
-    instance_uid frame_of_reference_uid series_description rescale_type photometric""",
+    instance_uid frame_of_reference_uid rescale_type photometric""",
 )
 KEYWORDS = """Modality SOPClassUID ImageType PatientID PatientName StudyInstanceUID
-    SeriesInstanceUID SOPInstanceUID FrameOfReferenceUID SeriesDescription
-    RescaleType PhotometricInterpretation""".split()
+    SeriesInstanceUID SOPInstanceUID FrameOfReferenceUID RescaleType
+    PhotometricInterpretation""".split()
+
+
+# What of these facts may stand in a message; anything else might be a name
+CODES = {"modality": "|[A-Z]{2}|SEG|REG|DOC|RT[A-Z]{4,6}", "rescale_type": "[A-Z_]{0,6}",
+         "photometric": "|MONOCHROME[12]|RGB|PALETTE COLOR|YBR_[A-Z0-9_]{3,12}"}  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -96,6 +102,18 @@ def _are_elements(data, syntax):
     except Exception:  # pydicom may raise nearly anything on what are no elements
         return False
     return after and named and max(ends, default=0) <= len(data)
+
+
+class _Bounded(BytesIO):
+    """Bytes read in MOST_READS pieces at most: pydicom counts no elements of the file meta."""
+
+    reads = 0
+
+    def read(self, size=-1, /):
+        self.reads += 1
+        if self.reads > MOST_READS:
+            raise ValueError("too many elements")
+        return super().read(size)
 
 
 def read_header(path: Path, name: str) -> Source | None:
@@ -160,7 +178,8 @@ def _parse(path, name, data, size, whole=False):
 
 def _until_pixels(content, deflated):
     """Data set before the pixels, its transfer syntax, and where pixels begin (a dict, or {})."""
-    found, seen, buffer = {}, itertools.count(1), BytesIO(content)
+    found, seen = {}, itertools.count(1)
+    buffer = BytesIO(content) if len(content) <= HEADER_BLOCK else _Bounded(content)
 
     def at_pixels(tag, vr, length):
         if next(seen) > MOST_ELEMENTS:
@@ -179,7 +198,10 @@ def _until_pixels(content, deflated):
 
 def _facts(dataset):
     """The facts of a header."""
-    facts = Facts(*(text(dataset, keyword)[:LONGEST_TEXT] for keyword in KEYWORDS))
+    facts = Facts(*(text(dataset, keyword) for keyword in KEYWORDS))
+    for name, known in CODES.items():
+        if not re.fullmatch(known, getattr(facts, name)):
+            facts = facts._replace(**{name: "unknown"})
     meta = getattr(dataset, "file_meta", Dataset())
     return facts._replace(sop_class=facts.sop_class or text(meta, "MediaStorageSOPClassUID"))
 

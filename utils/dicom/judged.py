@@ -63,7 +63,7 @@ def chosen_frames(frames, parts):
             if _plain(word) == wanted or (dots and _number(low) <= _number(word) <= _number(high))
         ]
         if not kept:
-            raise refusal("none_chosen", keyword, value, _shown(frames, said))
+            raise refusal("none_chosen", keyword, value, _shown(frames, _tellable(keyword, said)))
         frames = kept
     return frames
 
@@ -85,6 +85,7 @@ def check_one_thing(frames):
         words = [_plain(word) for word in said]
         if len(set(words) - {""}) < 2:
             continue
+        said = _tellable(keyword, said)
         kind = "contradiction" if keyword in RULES["equal"] else "interleaved"
         if kind == "contradiction" or _to_and_fro(words, keyword.endswith("Time")):
             raise refusal(kind, keyword, _shown(frames, said), _choice(keyword, said))
@@ -107,6 +108,12 @@ def _said(frames, keyword, most=None):
         return found
     parted = [re.split(r"[\\,]", word.strip("[]")) for word in found]
     return ["\\".join(value.strip(" '") for value in values[:most]) for values in parted]
+
+
+def _tellable(keyword, said):
+    """Values as messages may keep them: of what may tell the patient, only which are alike."""
+    known = {word: f"value {k}" for k, word in enumerate(dict.fromkeys(filter(None, said)), 1)}
+    return [known.get(word, "") for word in said] if keyword in RULES["untold"] else said
 
 
 def _plain(word):
@@ -156,6 +163,8 @@ def _shown(frames, said):
 
 def _choice(keyword, said):
     """An example of a choice: one value, or of many numbers the range below the widest gap."""
+    if keyword in RULES["untold"]:
+        return f"{keyword}=…"
     values = np.unique([_number(word) for word in said if word])
     if len(values) <= MOST_LISTED // 2 or np.isnan(values).any():
         return f"{keyword}={next(filter(None, said))}"

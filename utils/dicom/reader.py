@@ -37,7 +37,7 @@ class Volume:
     hu: np.ndarray
     spacing: tuple[float, float, float]
     affine: np.ndarray
-    identity: dict[str, str]
+    identity: dict[str, str] = dataclasses.field(repr=False)
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     stored_axes: str = "HPL"

@@ -17,8 +17,9 @@ refusal = refusals(__file__)
 def one_series(scan, series_uid):
     """Sources of the one series to load, in the files' order, and notes.
 
-    scan : `files.Scan`. series_uid : SeriesInstanceUID, "largest", or None where the folder holds
-    one CT series; beside it, what has no place or no HU (reports, other modalities) is left out.
+    scan : `files.Scan`. series_uid : SeriesInstanceUID, name of a file of it, "largest", or None
+    where the folder holds one CT series; what has no place or no HU beside it (reports, other
+    modalities) is left out. Messages and notes, which are kept, name files, not what headers say.
     Raises InputError for none, several patients or series, and for what is not CT in HU.
     """
     if not scan.sources:
@@ -32,9 +33,11 @@ def one_series(scan, series_uid):
     for source in (source for sources in (measured or series).values() for source in sources):
         patients.setdefault(source.facts.patient_id or source.facts.patient_name, source.name)
     if len(patients) > 1:
-        listed = ", ".join(f"{who or 'no PatientID'} ({name})" for who, name in patients.items())
+        listed = ", ".join(list(patients.values())[:MOST_LISTED])
         raise refusal("patients", len(patients), listed)
-    chosen = series.pop(_choose(measured or series, series, series_uid))
+    of_files = {source.name: uid for uid, found in series.items() for source in found}
+    asked = of_files.get(series_uid, series_uid)
+    chosen = series.pop(_choose(measured or series, series, asked))
     _check_sources(chosen)
     left = [f"Left out {len(series)} other series: {_listed(series)}."] if series else []
     return chosen, left
@@ -76,10 +79,9 @@ def _way(source):
 def _listed(series):
     """Series in words, the first of many."""
     shown = []
-    for uid, sources in list(series.items())[:MOST_LISTED]:
-        facts, several = sources[0].facts, "s" if len(sources) > 1 else ""
-        described = f"{facts.modality or '?'}, “{facts.series_description or 'no description'}”"
-        shown.append(f"{uid or 'no UID'} ({described}, {len(sources)} slice{several})")
+    for sources in list(series.values())[:MOST_LISTED]:
+        several, modality = "s" if len(sources) > 1 else "", sources[0].facts.modality or "?"
+        shown.append(f"{sources[0].name} ({modality}, {len(sources)} slice{several})")
     return "; ".join(shown) + (" and more" if len(series) > MOST_LISTED else "")
 
 

@@ -1,6 +1,7 @@
 """Values of single DICOM elements: a number, a text, or a clear error."""
 
 import math
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,4 +159,6 @@ def _finite(part):
 
 def _short(value):
     shown = repr(value)
+    if re.search(r"[^\W\d_]{3}", re.sub("nan|inf", "", shown)):  # a word might be a name
+        return "a text"
     return shown if len(shown) <= 60 else shown[:57] + "…"

@@ -9,6 +9,12 @@ MOST_OVER = 64  # times that windows around all contours of a slice may cover it
 MOST_PAIRS = 50_000  # of contours over each other on a slice; a lung of 500 holes has 1000
 
 
+def crossings(planes, rows):
+    """What it costs to fill contours: how many edges they have, and rows that these cross."""
+    clipped = [np.clip(c[:, 0], 0, rows) for contours in planes.values() for c in contours]
+    return sum(len(row) + int(np.abs(row - np.roll(row, 1)).sum()) for row in clipped)
+
+
 def fill_planes(planes, mask, name, exclusive):
     """Set to 1, in place, what the contours of one structure enclose; returns notes.
 

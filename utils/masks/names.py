@@ -114,7 +114,7 @@ def check_series(volume, series, frames):
     pairs = (("series", series, own_series), ("frame of reference", frames, own_frame))
     for what, stated, own in pairs:
         if stated and own and own not in stated:
-            raise refusal("another series", what, ", ".join(sorted(stated)[:3]), own)
+            raise refusal("another series", what)
     if series and own_series:
         return []
     if frames and own_frame:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from utils.errors import InputError, about
+from utils.errors import InputError, about, refused
 from utils.masks.names import refusal
 from utils.workspace import written_whole
 
@@ -29,14 +29,11 @@ def load_mask(file: Path | str) -> np.ndarray:
     """
     file = Path(file)
     with about(file.name, end="."):
-        try:
-            with zipfile.ZipFile(file) as archive:
-                return _read_masks(archive)
-        except (InputError, MemoryError):
-            raise
-        except Exception as error:  # zipfile and NumPy may raise nearly anything on hostile bytes
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-            raise refusal("no npz", reason) from None
+        if not file.is_file():  # opening a pipe would wait for ever
+            raise InputError("this is no file; write the mask again")
+        damaged = refused("this is not a readable npz file", "Write the mask again")
+        with damaged, zipfile.ZipFile(file) as archive:
+            return _read_masks(archive)
 
 
 def save_mask(file: Path | str, mask: np.ndarray, **others: Any) -> None:

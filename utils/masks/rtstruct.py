@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from utils.dicom import Volume, integer, items, library_silenced, read_header, text
-from utils.errors import InputError, about
+from utils.errors import InputError, about, printable
 from utils.masks import names
 from utils.masks.contours import contour_planes, read_contour
-from utils.masks.filling import fill_planes
+from utils.masks.filling import crossings, fill_planes
 from utils.masks.names import ALIASES, TABLES, joined, refusal, region_named, uids, united
 
 LARGEST_FILE = 256 * 1024**2  # bytes; the structure set of a whole body is a few MB
 MOST_CONTOURS = 10_000  # of one structure; a lung has one to ten a slice
+MOST_CROSSINGS = 50_000_000  # of edges and rows, in ten seconds; two finely drawn lungs have 5
 STRUCTURES, CONTOURS = "StructureSetROISequence", "ROIContourSequence"
 
 
@@ -28,7 +29,7 @@ def read_rtstruct(rtstruct_file: Path | str, volume: Volume) -> np.ndarray:
     """
     masks, notes = roi_masks(rtstruct_file, volume)
     for note in notes:
-        warnings.warn(note, UserWarning, stacklevel=2)
+        warnings.warn(printable(note), UserWarning, stacklevel=2)
     with about(Path(rtstruct_file).name, end="."):
         return united(masks, roi_names(rtstruct_file))
 
@@ -73,7 +74,7 @@ def _masks(dataset, volume, aliases):
     notes = _check_reference(dataset, volume)
     chosen = _chosen(dataset, volume, aliases)
     listed = [(integer(entry, "ReferencedROINumber"), entry) for entry in items(dataset, CONTOURS)]
-    masks, sources, empty, drawn = {}, {}, [], {}
+    masks, sources, empty, drawn, work = {}, {}, [], {}, 0
     for number, (name, region) in chosen.items():
         found = [entry for roi, entry in listed if roi == number]
         contours = [contour for entry in found for contour in items(entry, "ContourSequence")]
@@ -90,6 +91,9 @@ def _masks(dataset, volume, aliases):
         planes, doubts = contour_planes(polygons, volume, name)
         mask = masks.setdefault(region, np.zeros(volume.hu.shape, np.uint8))
         stored = volume.on_stored_grid(mask)
+        work += crossings(planes, stored.shape[1])
+        if work > MOST_CROSSINGS:
+            raise refusal("too much to fill", MOST_CROSSINGS)
         notes += doubts + fill_planes(planes, stored, name, "CLOSEDPLANAR_XOR" in kinds)
         sources.setdefault(region, []).append(name)
     if not masks:
@@ -136,7 +140,7 @@ def _chosen(dataset, volume, aliases):
             continue
         frame = text(roi, "ReferencedFrameOfReferenceUID")
         if frame and own and frame != own:
-            raise refusal("another frame", name, frame, own)
+            raise refusal("another frame", name)
         number = integer(roi, "ROINumber")
         if number is None or number in chosen:
             raise InputError(f"“{name}” has no ROI number of its own. Fetch the file again")
