@@ -25,7 +25,7 @@ def test_points_times_rows_have_a_bound(tmp_path, monkeypatch):
     costs = 10 * 400 * (1 + 40)
     assert crossings({2: [zigzag(400)] * 10}, 60) == pytest.approx(costs, rel=0.01)
     contours = drawn(2, zigzag(400)) * 10
-    file = write_rtstruct(tmp_path / "rt.dcm", [("Lung_L", contours), ("Lung_R", contours)])
+    file = write_rtstruct(tmp_path / "rt.dcm", [("Lungs", contours), ("Both lungs", contours)])
     monkeypatch.setattr(reader, "MOST_CROSSINGS", 2.1 * costs)
     read_rtstruct(file, a_volume())
     monkeypatch.setattr(reader, "MOST_CROSSINGS", 1.9 * costs)
