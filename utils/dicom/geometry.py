@@ -6,7 +6,9 @@ canonical grid [slices, rows, cols] therefore runs along +z, +y, +x.
 
 import numpy as np
 
-from utils.errors import InputError
+from utils.errors import refusals
+
+refusal = refusals(__file__)
 
 SAME_POSITION = 1e-3  # mm
 OBLIQUE_LIMIT = 10.0  # degrees between an axis of the series and the nearest patient axis
@@ -28,26 +30,17 @@ def common_orientation(frames):
     first = frames[0]
     for frame in frames:
         if frame.orientation is None:
-            raise InputError(
-                f"{frame.name}: ImageOrientationPatient is missing, so that left and right, front "
-                "and back cannot be told. Export the series again with it"
-            )
+            raise refusal("no_orientation", frame.name)
     all_axes = np.array([frame.orientation for frame in frames])
     differs = np.abs(all_axes - all_axes[0]).max(axis=1) > 1e-3
     if differs.any():
         other = frames[int(np.argmax(differs))]
-        raise InputError(
-            f"mixed orientations: ImageOrientationPatient is {_list(first.orientation)} in "
-            f"{first.name} but {_list(other.orientation)} in {other.name}, expected one for all. "
-            "Separate the series"
-        )
+        both = ((_list(frame.orientation), frame.name) for frame in (first, other))
+        raise refusal("orientations", *next(both), *next(both))
     along_row, down_column = all_axes[0, :3], all_axes[0, 3:]
     lengths = np.linalg.norm(all_axes[0].reshape(2, 3), axis=1)
     if np.abs(lengths - 1).max() > 0.01 or abs(along_row @ down_column) > 0.01:
-        raise InputError(
-            f"{first.name}: ImageOrientationPatient is {_list(first.orientation)}, expected two "
-            "perpendicular unit vectors. Correct the header"
-        )
+        raise refusal("orientation", first.name, _list(first.orientation))
     along_row = along_row / lengths[0]
     normal = np.cross(along_row, down_column)
     normal /= np.linalg.norm(normal)
@@ -66,17 +59,11 @@ def place_slices(frames, axes):
         positions = np.array([frame.position for frame in frames])
         if np.abs(positions).max() > 1e5:
             worst = frames[int(np.abs(positions).max(axis=1).argmax())]
-            raise InputError(
-                f"{worst.name}: ImagePositionPatient is {_list(worst.position)}, not a place in a "
-                "scanner (mm). Correct the header"
-            )
+            raise refusal("position", worst.name, _list(worst.position))
         return positions, _location_notes(frames, positions @ axes[0])
     if len(missing) < len(frames) or any(frame.location is None for frame in frames):
         others = "other slices have it" if len(missing) < len(frames) else "SliceLocation too"
-        raise InputError(
-            f"{missing[0].name}: ImagePositionPatient is missing ({others}), so that the slice's "
-            "place is not known. Export the series again with it"
-        )
+        raise refusal("no_position", missing[0].name, others)
     positions = np.outer([frame.location for frame in frames], axes[0])
     return positions, [
         "ImagePositionPatient is missing: slices were ordered by SliceLocation, taken to grow "
@@ -112,19 +99,13 @@ def check_spacing(positions, axes, names, thickness):
     if deviation > 0.1 and not rounded:
         cause, tilt = _cause(gaps, usual, names, thickness), _tilt(positions, axes)[0]
         tilted = f" (gantry tilt of {tilt:.1f}°, too)" if tilt > TILT_LIMIT else ""
-        raise InputError(
-            f"gap of {gaps[worst]:.4g} mm between {names[worst]} and {names[worst + 1]} where the "
-            f"spacing is {usual:.4g} mm: {cause}{tilted}"
-        )
+        raise refusal("gap", gaps[worst], names[worst], names[worst + 1], usual, cause, tilted)
     spacing = float(heights[-1] - heights[0]) / len(gaps)
     even = np.linspace(heights[0], heights[-1], len(heights))
     farthest = int(np.abs(heights - even).argmax())
     if abs(heights[farthest] - even[farthest]) > OFF_GRID_LIMIT * spacing and not rounded:
-        raise InputError(
-            f"{names[farthest]} lies at {heights[farthest]:.5g} mm, expected at "
-            f"{even[farthest]:.5g} mm if all slices are {spacing:.4g} mm apart: the gaps drift "
-            f"from {gaps.min():.4g} to {gaps.max():.4g} mm. Resample it to even spacing first"
-        )
+        places = heights[farthest], even[farthest]
+        raise refusal("drift", names[farthest], *places, spacing, gaps.min(), gaps.max())
     if deviation <= 0.01:
         return []
     why = f", as positions rounded to {rounded:g} mm do" if rounded else ""
@@ -179,17 +160,11 @@ def check_stack(positions, axes, names):
     """
     (tilt, drift), way = _tilt(positions, axes), positions[-1] - positions[0]
     if tilt > TILT_LIMIT and drift > 0.1:
-        raise InputError(
-            f"gantry tilt of {tilt:.1f}°: each slice lies sideways of the one before, so that the "
-            "voxels are no boxes. Resample the series to an untilted grid first"
-        )
+        raise refusal("tilt", tilt)
     share = (positions - positions[0]) @ axes[0] / (way @ axes[0])
     astray = np.linalg.norm(positions - positions[0] - np.outer(share, way), axis=1)
     if astray.max() > 0.5:
-        raise InputError(
-            f"{names[int(astray.argmax())]} lies {astray.max():.1f} mm sideways of the other slices"
-            ". Correct ImagePositionPatient or separate the series"
-        )
+        raise refusal("sideways", names[int(astray.argmax())], astray.max())
 
 
 def canonical_axes(axes):
@@ -201,10 +176,7 @@ def canonical_axes(axes):
     nearest = np.abs(axes).argmax(axis=1)
     angle = float(np.degrees(np.arccos(np.clip(np.abs(axes).max(axis=1).min(), 0, 1))))
     if sorted(nearest) != [0, 1, 2] or angle > OBLIQUE_LIMIT:
-        raise InputError(
-            f"an oblique series, {angle:.0f}° off the patient's axes, expected at most "
-            f"{OBLIQUE_LIMIT:.0f}°. Resample it to axial slices first"
-        )
+        raise refusal("oblique", angle, OBLIQUE_LIMIT)
     stored = {int(patient): axis for axis, patient in enumerate(nearest)}
     return [(stored[p], int(np.sign(axes[stored[p], p]))) for p in (2, 1, 0)]
 

@@ -106,9 +106,8 @@ def check_uniform(frames):
             raise refusal("size", frame.name, *own, first.name, *size)
         spacings = zip(frame.pixel_spacing, first.pixel_spacing, strict=True)
         if any(abs(one - other) > 1e-4 * other for one, other in spacings):
-            raise refusal(
-                "spacing", frame.name, frame.pixel_spacing, first.name, first.pixel_spacing
-            )
+            spacings = frame.pixel_spacing, first.name, first.pixel_spacing
+            raise refusal("spacing", frame.name, *spacings)
         if frame.source.facts.frame_of_reference_uid != facts.frame_of_reference_uid:
             raise refusal("reference", frame.name, first.name)
 
