@@ -20,6 +20,7 @@ from utils.records import read_record
 from utils.workspace import (
     cases_in,
     chosen_series,
+    confirmed_values,
     dataset_folder,
     derived_folder,
     locked,
@@ -72,7 +73,11 @@ def load_cases(dataset: Path | str, cases: Sequence[str] | None = None) -> dict[
         )
     source, cache = dataset_folder(dataset), derived_folder(dataset) / "volumes"
     names, chosen = names if cases is None else list(cases), chosen_series(source)
-    return _each(names, lambda n: _load_case(source, n, cache, chosen.get(n)), "Loading cases")
+    read = _each(names, lambda n: _load_case(source, n, cache, chosen.get(n)), "Loading cases")
+    for case, keyword in confirmed_values(source):
+        if case in read:
+            read[case] = read[case].confirmed(keyword)
+    return read
 
 
 def load_masks(dataset: Path | str) -> dict[str, np.ndarray]:

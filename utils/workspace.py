@@ -83,13 +83,25 @@ def chosen_series(folder: Path) -> dict[str, str]:
     A line for each case that holds several series, such as `Case_000 1.2.840.113619.2.55`, or
     several things in one: `Case_001 AcquisitionNumber=2`.
     """
-    file = folder / "series.txt"
+    return dict(_said_of_cases(folder / "series.txt", "a SeriesInstanceUID"))
+
+
+def confirmed_values(folder: Path) -> list[tuple[str, str]]:
+    """`confirmed.txt` of a data set: (case, keyword) of header values that are right though odd.
+
+    A line for each, such as `Case_000 RescaleIntercept`: see `dicom.plausible`.
+    """
+    return _said_of_cases(folder / "confirmed.txt", "a keyword such as RescaleIntercept")
+
+
+def _said_of_cases(file, what):
+    """(case, word) of each line of a file that may be there."""
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     found = [re.fullmatch(r"(.+?)\s+(\S*?\w+=.*|\S+)", line) for line in lines]
     if not all(found):
-        raise InputError(f"{file} has a line of one word, expected a case and a SeriesInstanceUID.")
-    return dict(line.groups() for line in found)
+        raise InputError(f"{file} has a line of one word, expected a case and {what}.")
+    return [line.groups() for line in found if line]
 
 
 def derived_folder(dataset: Path | str) -> Path:

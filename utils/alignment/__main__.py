@@ -14,7 +14,8 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m utils.alignment", description=main.__doc__)
     parser.add_argument("dataset", help="name under data/, or a folder")
     dataset = parser.parse_args(arguments).dataset
-    verdicts = check_cases(create_paired_data(load_cases(dataset), load_masks(dataset)))
+    volumes = load_cases(dataset)
+    verdicts = check_cases(create_paired_data(volumes, load_masks(dataset)), volumes)
     for name, verdict in verdicts.items():
         steps = f"; to correct: {', '.join(verdict.correction)}" if verdict.correction else ""
         print(

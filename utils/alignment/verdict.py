@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from utils.alignment.placement import best_placements
 from utils.cases import Pair, Pairs, create_paired_data, load_masks, pair_fingerprint
+from utils.dicom import Volume
 from utils.errors import InputError
 from utils.records import read_record
 from utils.workspace import derived_folder, shown, write_json
@@ -61,13 +62,26 @@ def check_case(hu: np.ndarray, mask: np.ndarray) -> Verdict:
     return Verdict(name, given, best.contrast, rival.contrast, tuple(steps))
 
 
-def check_cases(pairs: Pairs) -> dict[str, Verdict]:
-    """Check every pair of `create_paired_data`; name -> Verdict."""
+def check_cases(pairs: Pairs, volumes: dict[str, Volume] | None = None) -> dict[str, Verdict]:
+    """Check every pair of `create_paired_data`; name -> Verdict.
+
+    volumes : those of the pairs, whose headers may be doubted. What is measured on doubtful
+    Hounsfield units or millimetres is "unconfirmed" until `confirmed.txt` names the value.
+    """
     bar = tqdm(pairs.items(), desc="alignment", unit="case")
-    return {
+    found = {
         name: dataclasses.replace(check_case(p.hu, p.mask), made_from=pair_fingerprint(*p))
         for name, p in bar
     }
+    doubted = {name: " ".join(volume.doubted) for name, volume in (volumes or {}).items()}
+    return {name: _confirmed(verdict, doubted.get(name)) for name, verdict in found.items()}
+
+
+def _confirmed(verdict, doubted):
+    """A verdict that is not "aligned" where keywords of the header are doubted."""
+    if verdict.verdict != "aligned" or not doubted:
+        return verdict
+    return dataclasses.replace(verdict, verdict=f"unconfirmed {doubted} (confirmed.txt)")
 
 
 def correct_mask(mask: np.ndarray, *steps: str) -> np.ndarray:

@@ -5,6 +5,7 @@ What is done with each kind of damaged or unusual input is told by its test in t
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from utils.dicom.files import missing_slices, scan_folder
 from utils.dicom.frames import MOST_SLICES, frames_of
 from utils.dicom.judged import check_one_thing, chosen_frames, chosen_parts
 from utils.dicom.pixels import load_pixels
+from utils.dicom.plausible import doubts
 from utils.dicom.series import check_uniform, one_series, without_copies
 from utils.dicom.values import library_silenced
 from utils.errors import InputError, about, printable
@@ -41,6 +43,16 @@ class Volume:
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     stored_axes: str = "HPL"
+
+    @property
+    def doubted(self) -> list[str]:
+        """Keywords of header values that notes call suspect (`plausible`)."""
+        return re.findall(r"\bsuspect: (\w+)", " ".join(self.notes))
+
+    def confirmed(self, keyword: str) -> "Volume":
+        """This volume, where a person vouches for a header value: notes doubt it no more."""
+        notes = [n.replace(f"suspect: {keyword}", f"confirmed: {keyword}") for n in self.notes]
+        return dataclasses.replace(self, notes=tuple(notes))
 
     @property
     def _stored_places(self):
@@ -151,7 +163,7 @@ def _read(folder, case, series_uid):
     row, col = frames[0].pixel_spacing
     affine = np.eye(4)
     affine[:3] = np.column_stack([step, axes[1] * row, axes[2] * col, positions[0]])
-    return _volume(
+    volume = _volume(
         stored,
         affine,
         (np.linalg.norm(step), row, col),
@@ -161,6 +173,8 @@ def _read(folder, case, series_uid):
         notes=tuple(map(printable, notes + place_notes + copy_notes + step_notes + pixel_notes)),
         stored_axes=geometry.axes_code(canonical),
     )
+    doubted = doubts(volume, frames, np.linalg.norm(step) if len(frames) > 1 else None)
+    return dataclasses.replace(volume, notes=(*volume.notes, *doubted))
 
 
 def _step(frames, positions, axes):

@@ -1,0 +1,141 @@
+"""Values and lengths that no body has: noted with the header value that is suspect."""
+
+import numpy as np
+import pytest
+from dicom_factory import ct_slice, save, set_pixels
+
+from utils.alignment import Verdict, check_cases
+from utils.alignment.verdict import _confirmed
+from utils.cases import create_paired_data, load_cases, load_masks
+from utils.dicom import read_series
+
+SIDE, PIXEL = 48, 8.0  # 384 mm
+
+
+def chest(slices=6):
+    """HU [slices, 48, 48]: air, a body of 320 mm with noise, two lungs, a spine."""
+    y, x = np.mgrid[:SIDE, :SIDE] * PIXEL - (SIDE - 1) * PIXEL / 2
+    hu = np.full((slices, SIDE, SIDE), -1000.0)
+    hu[:, (x / 160) ** 2 + (y / 115) ** 2 < 1] = 40
+    for side in (-75, 75):
+        hu[:, ((x - side) / 60) ** 2 + (y / 85) ** 2 < 1] = -830
+    hu[:, (x / 20) ** 2 + ((y - 75) / 20) ** 2 < 1] = 400
+    hu += np.random.default_rng(0).normal(0, 15, hu.shape)
+    return np.rint(np.clip(hu, -1024, 3000)).astype(int)
+
+
+def written(folder, hu=None, step=3.0, pixel=PIXEL, **elements):
+    """The chest as a series, stored with slope 1 and intercept -1024; elements are then set."""
+    hu = chest() if hu is None else hu
+    for k, picture in enumerate(hu):
+        dataset = ct_slice(k, spacing=step)
+        set_pixels(dataset, picture + 1024)
+        dataset.PixelSpacing = [pixel, pixel]
+        for keyword, value in elements.items():
+            setattr(dataset, keyword, value)
+        save(dataset, folder / f"{k}.dcm")
+    return folder
+
+
+def doubted(folder, **options):
+    return read_series(written(folder, **options)).doubted
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "suspect"),
+    [
+        ("-1", "24", "RescaleSlope"),
+        ("-1", "-1024", "RescaleSlope"),
+        ("1e-5", "-1024", "RescaleSlope"),
+        ("1e-5", "0", "RescaleSlope"),
+        ("1e-320", "-1024", "RescaleSlope"),
+        ("2", "-1024", "RescaleSlope"),
+        ("0.1", "-1024", "RescaleSlope"),
+        ("1", "0", "RescaleIntercept"),
+        ("1", "-24", "RescaleIntercept"),
+        ("1", "-2048", "RescaleIntercept"),
+        ("1", "-600", "RescaleIntercept"),
+    ],
+)
+def test_hounsfield_units_that_no_body_has(tmp_path, slope, intercept, suspect):
+    assert doubted(tmp_path, RescaleSlope=slope, RescaleIntercept=intercept) == [suspect]
+    note = read_series(tmp_path).notes[-1]
+    assert f"slope {float(slope):g}, intercept {intercept}, RescaleType missing" in note
+
+
+@pytest.mark.parametrize(
+    ("options", "suspect"),
+    [
+        ({"step": 0.3, "SpacingBetweenSlices": "3"}, "ImagePositionPatient"),  # cm
+        ({"step": 0.3, "SliceThickness": "3"}, "ImagePositionPatient"),
+        (
+            {"step": 0.3, "SpacingBetweenSlices": "3", "SliceThickness": None},
+            "ImagePositionPatient",
+        ),
+        ({"step": 30, "SpacingBetweenSlices": "3"}, "ImagePositionPatient"),
+        ({"step": 1.5, "SpacingBetweenSlices": "3"}, "ImagePositionPatient"),  # two in one
+        ({"pixel": 0.8}, "PixelSpacing"),
+        ({"pixel": 80}, "PixelSpacing"),
+        ({"pixel": 3.15, "ReconstructionDiameter": "384"}, "PixelSpacing"),  # inches
+    ],
+)
+def test_lengths_that_contradict_one_another(tmp_path, options, suspect):
+    assert doubted(tmp_path, **options) == [suspect]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"RescaleType": "HU"},
+        {"SpacingBetweenSlices": "3", "ReconstructionDiameter": "384"},
+        {"step": 10, "SliceThickness": "1", "SpacingBetweenSlices": "10"},  # thin and far apart
+        {"step": 1, "SliceThickness": "5"},  # overlapping
+        {"SpacingBetweenSlices": "-3"},
+        {"pixel": 3.0, "ReconstructionDiameter": str(512 * 3)},  # cut from a matrix of 512
+        {"ReconstructionDiameter": None, "SpacingBetweenSlices": "0"},
+    ],
+)
+def test_ordinary_headers_are_not_doubted(tmp_path, options):
+    assert doubted(tmp_path, **options) == []
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_stacks_interleaved_without_a_word_in_the_header_show(tmp_path, count):
+    hu = chest(8)
+    hu += (np.arange(8) % count * 60)[:, None, None] * (hu > 0)
+    assert doubted(tmp_path, hu=hu) == ["SeriesInstanceUID"]
+    assert f"Every {count}. slice" in read_series(tmp_path).notes[-1]
+
+
+@pytest.fixture
+def dataset(tmp_path, monkeypatch):
+    """Two cases, of which one has no air, with their masks."""
+    monkeypatch.setenv("LUNG_WORKSPACE", str(tmp_path / "work"))
+    folder = tmp_path / "data"
+    (folder / "Segmentations").mkdir(parents=True)
+    for case, intercept in (("a", "-1024"), ("b", "0")):
+        written(folder / "Images" / case, RescaleIntercept=intercept)
+        np.savez(
+            folder / "Segmentations" / f"{case}_seg.npz", masks=(chest() < -500).astype(np.uint8)
+        )
+    return folder
+
+
+def test_a_doubted_case_is_not_aligned_before_it_is_confirmed_by_name(dataset):
+    volumes = load_cases(dataset)
+    assert volumes["a"].doubted == [] and volumes["b"].doubted == ["RescaleIntercept"]
+    assert load_cases(dataset)["b"].doubted == ["RescaleIntercept"]  # from the cache
+    found = check_cases(create_paired_data(volumes, load_masks(dataset)), volumes)
+    assert found["b"].verdict != "aligned"
+    aligned = Verdict("aligned", 0.9, 0.9, 0.2, ())
+    doubtful = _confirmed(aligned, " ".join(volumes["b"].doubted))
+    assert doubtful.verdict == "unconfirmed RescaleIntercept (confirmed.txt)"
+    for line in ("a RescaleIntercept", "b RescaleSlope"):  # another case, another value
+        (dataset / "confirmed.txt").write_text(f"{line}\n")
+        assert load_cases(dataset)["b"].doubted == ["RescaleIntercept"]
+    (dataset / "confirmed.txt").write_text("a PixelSpacing\nb RescaleIntercept\n")
+    volume = load_cases(dataset)["b"]
+    assert volume.doubted == [] and "(confirmed: RescaleIntercept)" in volume.notes[-1]
+    assert _confirmed(aligned, " ".join(volume.doubted)) is aligned
+    unrelated = Verdict("unrelated", 0.1, 0.1, 0.1, ())
+    assert _confirmed(unrelated, "RescaleSlope") is unrelated
