@@ -28,7 +28,7 @@ from utils.workspace import (
     written_whole,
 )
 
-FORMAT = 4  # raise it when the loader's result changes, so that old caches are read again
+FORMAT = 5  # raise it when the loader's result changes, so that old caches are read again
 
 
 class Pair(NamedTuple):

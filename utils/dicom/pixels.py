@@ -1,6 +1,7 @@
 """Stored CT pixels into Hounsfield units, slice by slice into one int16 array."""
 
 import math
+import re
 from collections import Counter
 from itertools import groupby
 
@@ -41,7 +42,7 @@ def load_pixels(frames):
         with about(source.name, end=""):
             with refused("it cannot be read", "Fetch the file again", OSError):
                 if _read_into(hu, group, frames) or text(source.dataset, LOSSY) == "01":
-                    ratio = text(source.dataset, f"{LOSSY}Ratio").split("\\")[-1]
+                    ratio = re.sub(r"[^\d.].*|.*\\", "", text(source.dataset, f"{LOSSY}Ratio"))
                     lossy.update(group)
             for k in group:
                 found.update(to_hounsfield(hu[k], frames[k]))
