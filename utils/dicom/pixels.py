@@ -50,7 +50,7 @@ def load_pixels(frames):
     excess = {name for size, held, name in sizes if size + 8 < held < ENCAPSULATED}
     notes = [f"{note} in {slices} slices." for note, slices in found.items()]
     if lossy:
-        by = f" of 1 : {ratio}" if ratio else ""
+        by = f" of 1 : {ratio}" * bool(ratio)
         notes.append(f"Lossy compression{by} has changed the HU of {len(lossy)} slices.")
     if excess:
         notes.append(f"Bytes after the pixels of {len(excess)} files were taken for padding.")
@@ -140,8 +140,7 @@ def stored_frames(
     if not native:
         coding = coding or Coding(*shape[1:], shape[0], bits, bits, bits - 1, False, None)
         frames = decode_frames(source.read(source.pixel_offset), source.syntax, coding)
-        kind = np.uint16 if bits == 16 else np.uint8
-        return np.stack([pixels for pixels, _ in frames]).astype(kind)
+        return np.stack([pixels for pixels, _ in frames]).astype(f"u{(bits + 7) // 8}")
     if source.after_pixels():
         raise InputError("bytes that are no DICOM follow its pixels: damaged. Fetch the file again")
     return _uncompressed(source, source.pixel_offset, count, bits).reshape(shape)
