@@ -43,9 +43,9 @@ def best_placements(hu, mask):
     best are then shifted by a pattern search. Returns (contrast as given, list of Placement);
     (NaN, []) when the mask is empty.
     """
-    lung_like = (hu >= LUNG_LIKE_HU[0]) & (hu <= LUNG_LIKE_HU[1])
-    points = _mask_and_rind(mask, SAMPLE)
-    given = _contrast(lung_like, points)
+    lung_like = is_lung_like(hu)
+    points = mask_and_rind(mask)
+    given = contrast_of(lung_like, points)
     if np.isnan(given):
         return given, []
     shifts = [(dz, 0, 0) for dz in range(-SLICES_EACH_WAY, SLICES_EACH_WAY + 1)]
@@ -54,18 +54,23 @@ def best_placements(hu, mask):
         if orientation[0] and hu.shape[1] != hu.shape[2]:
             continue  # a transposed mask would have another shape
         turned = [_turn(p[:, ::4], hu.shape, orientation) for p in points]
-        contrasts = [_contrast(lung_like, turned, shift) for shift in shifts]
+        contrasts = [contrast_of(lung_like, turned, shift) for shift in shifts]
         best = int(np.argmax(contrasts))
         placements.append(Placement(orientation, shifts[best], contrasts[best]))
     placements.sort(key=lambda placement: -placement.contrast)
     for rank, placement in enumerate(placements[:3]):
         turned = [_turn(p, hu.shape, placement.orientation) for p in points]
-        shift, contrast = _climb(lung_like, turned, placement.shift)
+        shift, contrast = climb(lung_like, turned, placement.shift)
         placements[rank] = Placement(placement.orientation, shift, contrast)
     return given, sorted(placements, key=lambda placement: -placement.contrast)
 
 
-def _mask_and_rind(mask, most):
+def is_lung_like(hu):
+    """Whether int16 HU are those of lung or air (LUNG_LIKE_HU); bool."""
+    return (hu - np.int16(LUNG_LIKE_HU[0])).view(np.uint16) <= LUNG_LIKE_HU[1] - LUNG_LIKE_HU[0]
+
+
+def mask_and_rind(mask, most=SAMPLE):
     """Coordinates int32 [3, n] of voxels under the mask and in its rind, `most` of each."""
     inside, rind = [np.empty((3, 0), np.int32)], [np.empty((3, 0), np.int32)]
     for z, slice_mask in enumerate(mask):
@@ -88,15 +93,16 @@ def _mask_and_rind(mask, most):
     ]
 
 
-def _contrast(lung_like, points, shift=(0, 0, 0)):
+def contrast_of(lung_like, points, shift=(0, 0, 0)):
     """Lung contrast of a mask given by its points, shifted; voxels outside are not lung-like."""
     shares = []
-    shape = np.array(lung_like.shape, np.int32)[:, None]
+    shape = np.array(lung_like.shape, np.uint32)[:, None]
     for coordinates in points:
         if coordinates.shape[1] == 0:
             return float("nan")
         moved = coordinates + np.array(shift, np.int32)[:, None]
-        z, y, x = moved[:, ((moved >= 0) & (moved < shape)).all(0)]
+        inside = (moved.view(np.uint32) < shape).all(0)  # below 0 it wraps to what is too large
+        z, y, x = moved if inside.all() else moved[:, inside]
         shares.append(np.count_nonzero(lung_like[z, y, x]) / coordinates.shape[1])
     return float(shares[0] - shares[1])
 
@@ -111,14 +117,14 @@ def _turn(points, shape, orientation):
     return turned
 
 
-def _climb(lung_like, points, shift):
+def climb(lung_like, points, shift):
     """Best (shift, contrast) by a pattern search: steps of 16 pixels down to 1 while they help."""
-    best = _contrast(lung_like, points, shift)
+    best = contrast_of(lung_like, points, shift)
     for pixels in (16, 8, 4, 2, 1):
         steps = np.concatenate([np.diag([1, pixels, pixels]), -np.diag([1, pixels, pixels])])
         while True:
             neighbours = [tuple((np.array(shift) + step).tolist()) for step in steps]
-            contrasts = [_contrast(lung_like, points, neighbour) for neighbour in neighbours]
+            contrasts = [contrast_of(lung_like, points, neighbour) for neighbour in neighbours]
             if max(contrasts) <= best:
                 break
             best = max(contrasts)

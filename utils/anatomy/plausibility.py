@@ -8,18 +8,15 @@ import numpy as np
 from scipy import ndimage
 
 from utils.anatomy.body import ACROSS, body_mask
-from utils.anatomy.lungs import COARSE, TOUCHING, litres, volumes_in_litres
+from utils.anatomy.extent import gas_within, left_out
+from utils.anatomy.lungs import COARSE, litres, volumes_in_litres
 from utils.anatomy.trachea import airway_mask, wall_share
 
 DOUBTS = json.loads(Path(__file__).with_name("doubts.json").read_bytes())
 # What the model was trained on, with some room (weights/README.md): name -> least, most, unit, why
 SEEN, SENTENCES = DOUBTS["seen"], DOUBTS["sentences"]
 SMALLER_LUNG = 0.25  # of the larger one's volume
-LIKE_LUNG = (-950, -600)  # HU; below is gas, above mostly the edge of something dense
 LEFT_OUT_ML = 100.0  # of air like lung that the mask leaves out
-LEAST_ML = 10.0  # of one piece of air
-GAS_BELOW = -940  # HU
-GAS_WALLED = 0.5  # of its edge: 0.53 to 0.9 in the bowels of five patients, 0.3 in one's bulla
 
 
 # the volume is a utils.dicom.Volume, which anatomy cannot name: dicom stands above it
@@ -101,33 +98,12 @@ def _of_the_air(volume, labels, body):
     )
     spacing = (volume.spacing[0], step * volume.spacing[1], step * volume.spacing[2])
     yield from _unseen("tissue just around the lungs", 100 * wall_share(mask, hu, spacing))
-    rest = inside & ~mask & ~windpipe & (hu < LIKE_LUNG[1])
-    near = ndimage.binary_dilation(mask, TOUCHING, iterations=2)
-    near |= near[:, :, ::-1]  # where the other lung would lie
-    left_out = sum(
-        ml
-        for piece, ml in _pieces(ndimage.binary_opening(rest, ACROSS), rest, spacing)
-        if near[piece].any() and np.median(hu[piece]) > LIKE_LUNG[0]
-    )
-    if left_out > LEFT_OUT_ML:
-        yield _sentence("left out", ml=left_out)
-    empty = ndimage.gaussian_filter(hu * 1.0, (0, 0.5, 0.5)) < GAS_BELOW
-    gas = sum(
-        np.count_nonzero(ndimage.binary_dilation(pool, ACROSS) & mask & (hu < GAS_BELOW))
-        for pool, _ in _pieces(empty, mask, spacing)
-        if wall_share(pool, hu, spacing) >= GAS_WALLED
-    )
+    lost = left_out(hu, mask, inside & ~windpipe, spacing).sum()
+    if 1e3 * litres(lost, spacing) > LEFT_OUT_ML:
+        yield _sentence("left out", ml=1e3 * litres(lost, spacing))
+    gas = sum(np.count_nonzero(pool) for pool in gas_within(hu, mask, spacing))
     if gas:
         yield _sentence("gas", ml=1e3 * litres(gas, spacing))
-
-
-def _pieces(air, counted, spacing):
-    """Pieces of air with at least LEAST_ML in `counted`: (bool mask, ml of that)."""
-    pieces, count = ndimage.label(air, TOUCHING)
-    sizes = 1e3 * litres(np.bincount(pieces[counted], minlength=count + 1), spacing)
-    for number in np.flatnonzero(sizes >= LEAST_ML):
-        if number:
-            yield pieces == number, sizes[number]
 
 
 def _tilt(affine):
