@@ -23,9 +23,8 @@ from utils.errors import InputError, command, printable, refused
 from utils.inference import segment, steadiness
 from utils.masks import WRITERS, save_mask
 from utils.plots import prediction_summary, use_style
-from utils.records import read_record
 from utils.runtime import best_device
-from utils.settings import Settings
+from utils.settings import Settings, read_settings
 from utils.training import load_weights
 from utils.unet import build_unet
 
@@ -48,7 +47,7 @@ def load_model(folder: Path = WEIGHTS) -> tuple[nn.Module, Settings]:
             f"{folder} holds no model, expected model.safetensors and settings.json. "
             "Give the folder of a trained run, or leave --model out for the shipped one."
         )
-    settings = Settings(**read_record(described, "settings", "Train it again (notebook 03)."))
+    settings = read_settings(described)
     return load_weights(build_unet(settings), weights, settings).to(best_device()), settings
 
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from utils.errors import InputError, refused
-from utils.records import check, parsed
+from utils.errors import InputError, about, refused
+from utils.records import check, parsed, read_record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,3 +137,9 @@ def settings_from_json(text: str) -> Settings:
             f"These settings cannot be read ({error}); they were written by another version or "
             "damaged. Train the run again (notebook 03)."
         ) from error
+
+
+def read_settings(file: Path) -> Settings:
+    """Settings from a JSON file; InputError that names it when it cannot be read."""
+    with about(str(file), " Train the run again (notebook 03)."):
+        return Settings(**read_record(file, "settings", ""))

@@ -118,9 +118,8 @@ def test_epoch_metrics_by_hand(sets):
 
 
 def test_a_run_that_is_not_there(tmp_path):
-    with pytest.raises(
-        InputError, match=r"no model\.safetensors, no settings\.json, no split\.json"
-    ):
+    said = r"no model\.safetensors, no settings\.json, no split\.json"
+    with pytest.raises(InputError, match=said):
         training.load_run(tmp_path)
 
 

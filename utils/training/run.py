@@ -17,7 +17,7 @@ from utils.dataset import BatchSource, SliceDataset, Split, split_cases
 from utils.errors import InputError, refused
 from utils.records import check, read_record, text_of
 from utils.runtime import best_device, first_process_first, rank_and_count, wait_for_all
-from utils.settings import Settings, settings_to_json
+from utils.settings import Settings, read_settings, settings_to_json
 from utils.training.checkpoint import restore_checkpoint, save_checkpoint
 from utils.training.loop import Trainer, blindness, describe_epoch
 from utils.training.weights import begin_with, facts_of, load_weights, save_weights, trained_as
@@ -179,8 +179,7 @@ def load_run(run_folder: Path) -> tuple[nn.Module, Settings, Split]:
             "Run notebook 03 first."
         )
     weights_file, settings_file, split_file = files
-    settings = Settings(**read_record(settings_file, "settings", AGAIN))
-    split = read_record(split_file, "split", AGAIN)
+    settings, split = read_settings(settings_file), read_record(split_file, "split", AGAIN)
     model = load_weights(build_unet(settings), weights_file, settings)
     if trained_as(facts_of(weights_file), split=split)["split"] != split:
         raise InputError(f"{shown(split_file)} is not the split of these weights. {AGAIN}")
