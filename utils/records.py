@@ -41,7 +41,7 @@ def parsed(text: str, kind: str) -> Any:
 def check(value: Any, form: Any, where: str = "") -> None:
     """Raise ValueError that names the place where a value has not this form."""
     form = FORMS.get(form, form) if isinstance(form, str) else form
-    good, parts = True, {}
+    parts: dict[Any, Any] = {}
     if isinstance(form, str):
         good = _is(value, *form.split(" "))
         if form == "any" and isinstance(value, dict):

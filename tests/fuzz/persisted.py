@@ -193,7 +193,7 @@ def main():
     parser.add_argument("--first-seed", type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    memory = Path("/dev/shm")  # files in memory, where there is such a place
+    memory = Path("/dev/shm")  # noqa: S108  # files in memory, where there is such a place
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         counts, findings = run(Path(folder), options.first_seed, options.count)
     for key, number in sorted(counts.items()):
