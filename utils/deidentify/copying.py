@@ -48,8 +48,8 @@ def deidentify(
     not delivered). Raises InputError if nothing can be delivered; then nothing is written.
     """
     folder, out = Path(folder).resolve(), Path(out_folder).resolve()
-    lists = {key: [] for key in ("left_out", "refused", "flags", "remaining")}
-    report: dict[str, Any] = {"files": 0, "counts": {}, **lists}
+    report: dict[str, Any] = {"files": 0, "counts": {}}
+    report |= {key: [] for key in ("left_out", "refused", "flags", "remaining")}
     names, uids, secret = dict[str, str](), dict[str, str](), os.urandom(32)
     with about(folder.name):
         _check_places(folder, out, case_name, map_file and Path(map_file).resolve())

@@ -4,7 +4,7 @@ import numpy as np
 from pydicom.dataelem import DataElement
 from scipy import ndimage
 
-from utils.dicom import frames_of, integer, stored_frames
+from utils.dicom import ENCAPSULATED, frames_of, integer, stored_frames
 from utils.errors import refusals
 
 refusal = refusals(__file__)
@@ -22,7 +22,7 @@ def clean_pixels(source, kind):
     """
     if source.pixel_tag != PIXEL_DATA:
         raise refusal("no pixels", source.name, kind)
-    if source.pixel_length < 0xFFFFFFFF:  # what follows the pixels is not looked at
+    if source.pixel_length < ENCAPSULATED:  # what follows the pixels is not looked at
         source.size = min(source.size, source.pixel_offset + source.pixel_length)
     if kind == "CT":
         coding = frames_of(source)[0].coding
