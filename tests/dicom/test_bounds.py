@@ -10,13 +10,13 @@ import pytest
 from dicom_checks import assert_whole, refusal
 from dicom_factory import write_series
 from pydicom.uid import DeflatedExplicitVRLittleEndian
+from utils.images import files as pictures
+from utils.images.files import read_grey
 
 from utils import errors
 from utils.dicom import containers, files, frames, header, pixels
 from utils.dicom.reader import read_series
 from utils.errors import InputError, printable
-from utils.images import files as pictures
-from utils.images.files import read_grey
 from utils.masks import contours, load_mask, npz, rtstruct
 from utils.workspace import REPOSITORY
 
