@@ -16,10 +16,9 @@ from benchmarks.loss_study import SEEDS, publish
 from benchmarks.results import FOLDER
 from benchmarks.study_runs import trained
 from studies import images, synthetic
-from studies.images import confusion_of
+from studies.images import confusion_of, iou_of_classes
 from utils import settings
 from utils.anatomy import LEFT, RIGHT
-from utils.evaluation import iou_of_classes
 from utils.unet import build_unet
 
 SIZE = 96  # px

@@ -9,7 +9,7 @@ import torch
 from torchmetrics.functional.classification import binary_jaccard_index
 from torchmetrics.functional.segmentation import dice_score
 
-from utils.evaluation.labels import binary_scores, confusion, dice_of_classes
+from studies.images.labels import binary_scores, confusion, dice_of_classes
 from utils.evaluation.surface import lung_table
 from utils.evaluation.tables import patient_metrics, slice_metrics
 from utils.overlap import dice, dsc, iou, pixel_scores, share

@@ -136,7 +136,7 @@ def create_paired_data(volumes: dict[str, Volume], masks: dict[str, np.ndarray])
 def pair_fingerprint(hu: np.ndarray, mask: np.ndarray, spacing: Sequence[float]) -> str:
     """Short digest of a case's voxels, mask and mm; that of another content is another."""
     parts = (hu, mask, np.array(spacing, float))
-    return " ".join(f"{zlib.crc32(np.ascontiguousarray(part)):08x}" for part in parts)
+    return " ".join(f"{zlib.crc32(np.ascontiguousarray(part).data):08x}" for part in parts)
 
 
 def _load_case(source, name, cache, series):

@@ -125,7 +125,7 @@ def segment_cases(
             mask = _kept_prediction(file, made_from, hu.shape)
             if mask is None:
                 mask = segment(model, hu, settings, spacing)
-                checksums = np.array([*made_from, zlib.crc32(mask)], np.uint32)
+                checksums = np.array([*made_from, zlib.crc32(mask.data)], np.uint32)
                 save_mask(file, mask, made_from=checksums)
         predictions[name] = mask
     return predictions

@@ -2,6 +2,14 @@
 
 # fmt: off
 from studies.images.dataset import ImageDataset, equalised, long_epoch, split_by_patient
+from studies.images.labels import (
+    binary_scores,
+    dice_of_classes,
+    iou_of_classes,
+    matrices,
+    mean_dice,
+    mean_iou,
+)
 from studies.images.pairs import Picture, image_folder, integrity_table, load_pictures, patient_of
 from studies.images.runs import (
     confusion_of,
@@ -12,8 +20,9 @@ from studies.images.runs import (
 )
 
 __all__ = [
-    "ImageDataset", "Picture", "confusion_of", "equalised", "image_datasets", "image_folder",
-    "image_run_folder", "integrity_table", "load_pictures", "long_epoch", "patient_of",
+    "ImageDataset", "Picture", "binary_scores", "confusion_of", "dice_of_classes", "equalised",
+    "image_datasets", "image_folder", "image_run_folder", "integrity_table", "iou_of_classes",
+    "load_pictures", "long_epoch", "matrices", "mean_dice", "mean_iou", "patient_of",
     "picture_masks", "predict_labels", "split_by_patient",
 ]
 # fmt: on

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from studies.images.dataset import ImageDataset, unsquare
+from studies.images.labels import matrices
 from studies.images.pairs import Picture, image_folder
 from utils.dataset import Split
-from utils.evaluation import matrices
 from utils.inference import logits_of
 from utils.overlap import predicted_labels
 from utils.settings import Settings

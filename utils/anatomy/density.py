@@ -24,25 +24,23 @@ def lung_measures(hu: np.ndarray, labels: np.ndarray, spacing: Sequence[float]) 
     """
     box = bounding_box(labels, margin=0) or np.s_[:0, :0, :0]
     hu, labels = hu[box], labels[box]
-    lowest = int(hu.min(initial=-1024))
-    sides = {side: labels == side for side in (RIGHT, LEFT)}
-    counts = {
-        side: np.bincount(hu[there].astype(np.int32) - lowest) for side, there in sides.items()
-    }
-    length = max(map(len, counts.values()), default=0)
-    right, left = (np.pad(counts[side], (0, length - len(counts[side]))) for side in (RIGHT, LEFT))
-    names = {"both": right + left, "right": right, "left": left}
-    values, row = lowest + np.arange(length), {}
-    row |= {name: float(litres(each.sum(), spacing)) for name, each in names.items()}
+    lowest = int(hu.min(initial=0))
+    length = int(hu.max(initial=0)) - lowest + 1
+    values = lowest + np.arange(length)
+    row: dict[str, float] = {}
+    thirds, counts = {}, {}
     for name, side in (("right", RIGHT), ("left", LEFT)):
-        used = np.trim_zeros(sides[side].sum((1, 2)))
+        there = labels == side
+        counts[name] = np.bincount(hu[there].astype(np.int32) - lowest, minlength=length)
+        used = np.trim_zeros(there.sum((1, 2)))
         third = 3 * np.arange(len(used)) // max(len(used), 1)
-        sizes = np.bincount(third, used, minlength=3)
-        row |= {
-            f"{name}_{part}": float(litres(n, spacing))
-            for part, n in zip(THIRDS, sizes, strict=True)
-        }
-    for name, each in names.items():
+        for part, voxels in zip(THIRDS, np.bincount(third, used, minlength=3), strict=True):
+            thirds[f"{name}_{part}"] = float(litres(voxels, spacing))
+    counts = {"both": counts["right"] + counts["left"], **counts}
+    for name, each in counts.items():
+        row[name] = float(litres(each.sum(), spacing))
+    row |= thirds
+    for name, each in counts.items():
         row |= {f"{name}_{key}": value for key, value in _densities(values, each, spacing).items()}
     return row
 

@@ -37,8 +37,7 @@ def load_pixels(frames):
     found, lossy, ratio = Counter(), set(), ""
     slots = sorted(range(len(frames)), key=lambda k: (frames[k].source.name, frames[k].index))
     for _, group in groupby(slots, key=lambda k: frames[k].source.name):
-        group = list(group)
-        source = frames[group[0]].source
+        source = frames[(group := list(group))[0]].source
         with about(source.name, end=""):
             with refused("it cannot be read", "Fetch the file again", OSError):
                 if _read_into(hu, group, frames) or text(source.dataset, LOSSY) == "01":
@@ -46,7 +45,7 @@ def load_pixels(frames):
                     lossy.update(group)
             for k in group:
                 found.update(to_hounsfield(hu[k], frames[k]))
-    sizes = [(f.coding.length * f.coding.frames, f.source.pixel_length, f.name) for f in frames]
+    sizes = ((f.coding.length * f.coding.frames, f.source.pixel_length, f.name) for f in frames)
     excess = {name for size, held, name in sizes if size + 8 < held < ENCAPSULATED}
     notes = [f"{note} in {slices} slices." for note, slices in found.items()]
     if lossy:
@@ -176,7 +175,8 @@ def _padding_mask(values, frame, notes):
         notes.append(
             "A range of padding that holds tissue was left out (suspect: PixelPaddingRangeLimit)"
         )
-        low, high, bounds = *[bounds[0] * frame.slope + frame.intercept] * 2, bounds[:1] * 2
+        bounds = bounds[:1] * 2
+        low = high = bounds[0] * frame.slope + frame.intercept
     folded = (bounds[0] + span // 2 * coding.signed) % span - span // 2 * coding.signed
     if high <= LOWEST_HU and folded == bounds[0]:
         return None

@@ -6,9 +6,8 @@ aligned before `confirmed.txt` of its data set names the case and the keyword.
 
 import numpy as np
 
-FEW = (
-    64  # a slice is judged on so many rows and columns, evenly spread; smaller than 16: not at all
-)
+# A slice is judged on so many rows and columns, evenly spread; smaller than 16: not at all
+FEW = 64
 AIR_HU, BODY_HU, SOFT_HU, BIN_HU = -200, -500, (-200, 300), 20
 NARROWEST, WIDEST = 60, 800  # mm: a body in a picture
 SPACING_RATIO = 1.5  # between the slices' distance and what SpacingBetweenSlices says of it

@@ -29,7 +29,7 @@ class Volume:
     hu : int16 [slices, rows, cols], Hounsfield units, read-only. Slice 0 is the feet end, row 0
     anterior, column 0 the patient's right. spacing : (slice, row, col) in mm. affine : float64
     4x4, (slice, row, col, 1) -> patient coordinates (LPS) in mm. identity : str -> str, the case's
-    name and what `Source.identity` says; nothing of the patient. files : source file of each
+    name and what its header's `identity` says; nothing of the patient. files : source file of each
     slice, along the axis that is the files' slice axis (axis 0 unless the series is coronal or
     sagittal). notes : warnings, one sentence each. stored_axes : senses of the files' slice, row
     and column axis, such as "HPL", the canonical ones, or "FAR"; the methods go from the

@@ -28,8 +28,8 @@ def text(dataset: Dataset, keyword: str) -> str:
         return ""
     raw = item.value if isinstance(item, RawDataElement) else None
     coded = (item.VR or dictionary_VR(item.tag)) in ("US", "UL")
-    whole = isinstance(raw, bytes) and not coded
-    if whole and (len(raw) > LONGEST_TEXT or (raw.isascii() and b"\x1b" not in raw)):
+    plain = isinstance(raw, bytes) and raw.isascii() and b"\x1b" not in raw
+    if isinstance(raw, bytes) and not coded and (plain or len(raw) > LONGEST_TEXT):
         return raw[:LONGEST_TEXT].decode("ascii", "replace").strip(" \0")  # PS3.5 6.1.2.5.3
     try:
         value = dataset[item.tag].value

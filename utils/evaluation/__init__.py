@@ -8,9 +8,6 @@ from utils.evaluation.intervals import (
     bootstrap_interval, interval_numbers, interval_text, nested_intervals, paired_gain,
     with_interval,
 )
-from utils.evaluation.labels import (
-    binary_scores, dice_of_classes, iou_of_classes, matrices, mean_dice, mean_iou,
-)
 from utils.evaluation.surface import lung_table, surface_dice_by_area
 from utils.evaluation.tables import (
     part_numbers, patient_metrics, ranked_slice, report_numbers, slice_metrics, step_gains,
@@ -18,9 +15,8 @@ from utils.evaluation.tables import (
 )
 
 __all__ = [
-    "binary_scores", "bootstrap_interval", "dice_of_classes", "dropout_uncertainty",
-    "expected_calibration_error", "interval_numbers", "interval_text", "iou_of_classes",
-    "lung_table", "matrices", "mean_dice", "mean_iou", "nested_intervals", "paired_gain",
+    "bootstrap_interval", "dropout_uncertainty", "expected_calibration_error",
+    "interval_numbers", "interval_text", "lung_table", "nested_intervals", "paired_gain",
     "part_numbers", "patient_metrics", "ranked_slice", "reliability", "report_numbers",
     "slice_metrics", "step_gains", "surface_dice_by_area", "with_interval", "write_tables",
 ]

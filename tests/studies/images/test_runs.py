@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from studies.images import labels as label_metrics
 from studies.images import runs as image_runs
 from studies.images.pairs import Picture
 from utils.dataset import Split
-from utils.evaluation import labels as label_metrics
 from utils.settings import preset
 from utils.training.run import load_run, train
 

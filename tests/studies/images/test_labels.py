@@ -13,7 +13,7 @@ from torchmetrics.functional.classification import (
     multiclass_jaccard_index,
 )
 
-from utils.evaluation import labels as metrics
+from studies.images import labels as metrics
 
 
 @pytest.fixture
