@@ -109,8 +109,8 @@ def test_what_lies_beyond_the_body_is_outside(chest, where):
     [
         (13, 30, "shift slices by 2", "is shifted by +2 slices"),
         (13, 30, "shift slices by -1", "shifted by -1 slices"),
-        (10, 16, "shift rows by 4", "slices 10 to 15 is shifted by +4 rows"),
-        (10, 16, "shift columns by -4", "slices 10 to 15 is shifted by -4 columns"),
+        (10, 16, "shift rows by 4", "is shifted by +4 rows"),
+        (10, 16, "shift columns by -4", "is shifted by -4 columns"),
     ],
 )
 def test_a_part_that_lies_elsewhere_is_named_with_its_slices(chest, low, high, step, said):

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from utils.alignment.border import (
     LEAST_CONTRAST,
+    LEAST_GAIN,
     MOST_OFFSET,
     lines_across,
     shifted_part,
@@ -75,8 +76,9 @@ def check_case(
     if best.contrast < LEAST_CONTRAST and agreement < LEAST_AGREEMENT:
         return Verdict("unrelated", *numbers, ())
     found, faults, part = _extent(hu, mask, spacing, thin), [], None
-    # the contrast of a thick or thin mask is best somewhere else, where it does not belong
-    if any(best.orientation) or agreement < LEAST_AGREEMENT or THICK <= thin <= THIN:
+    # a thick or thin mask has its best contrast, hardly better, where it does not belong
+    moved = best.contrast >= LEAST_CONTRAST and best.contrast - given > LEAST_GAIN
+    if any(best.orientation) or moved or THICK <= thin <= THIN:
         faults, steps = _faults(best) if best.contrast >= LEAST_CONTRAST else ([], [])
         part = None if any(best.orientation) else shifted_part(hu, mask, lines)
         if part and faults:

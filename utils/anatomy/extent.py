@@ -8,7 +8,7 @@ from utils.anatomy.lungs import TOUCHING, litres
 from utils.anatomy.trachea import wall_share
 
 LIKE_LUNG = (-950, -600)  # HU; below is gas, above mostly the edge of something dense
-DARKER = 25  # HU below the median of the lungs found, where these are emphysematous, is gas too
+DARKER = 10  # HU below the median of the lungs found, where these are emphysematous, is gas too
 LEAST_ML = 10.0  # of one piece of air
 GAS_BELOW = -940  # HU
 GAS_WALLED = 0.5  # of its edge: 0.53 to 0.9 in the bowels of five patients, 0.3 in one's bulla
@@ -26,8 +26,7 @@ def left_out(hu, mask, inside, spacing):
     rest = inside & ~mask & (hu < LIKE_LUNG[1])
     near = ndimage.maximum_filter(mask.view(np.uint8), 5) > 0
     near |= near[:, :, ::-1]  # where the other lung would lie
-    lungs = hu[mask & (hu < LIKE_LUNG[1])]
-    gas = min(LIKE_LUNG[0], np.median(lungs) - DARKER) if len(lungs) else LIKE_LUNG[0]
+    gas = _gas_below(hu, mask, LIKE_LUNG[0])
     found = np.zeros_like(mask)
     for piece, _ in pieces_of(ndimage.binary_opening(rest, ACROSS), rest, spacing):
         if near[piece].any() and np.median(hu[piece]) > gas:
@@ -35,12 +34,19 @@ def left_out(hu, mask, inside, spacing):
     return found
 
 
+def _gas_below(hu, mask, most):
+    """HU below which air is gas: `most`, or what is darker than the lungs under a mask."""
+    lungs = hu[mask & (hu < LIKE_LUNG[1])]
+    return min(most, np.median(lungs) - DARKER) if len(lungs) else most
+
+
 def gas_within(hu, mask, spacing):
     """Pools of gas with a wall of tissue that a mask holds, as the bowel's; yields bool arrays."""
-    empty = ndimage.gaussian_filter(hu * 1.0, (0, 0.5, 0.5)) < GAS_BELOW
+    below = _gas_below(hu, mask, GAS_BELOW)
+    empty = ndimage.gaussian_filter(hu * 1.0, (0, 0.5, 0.5)) < below
     for pool, _ in pieces_of(empty, mask, spacing):
         if wall_share(pool, hu, spacing) >= GAS_WALLED:
-            yield ndimage.binary_dilation(pool, ACROSS) & mask & (hu < GAS_BELOW)
+            yield ndimage.binary_dilation(pool, ACROSS) & mask & (hu < below)
 
 
 def pieces_of(air, counted, spacing):
