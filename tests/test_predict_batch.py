@@ -51,7 +51,7 @@ FAULTS = {
     "truncated pixel data": cut,
     "RescaleSlope is '1,25', not a number": comma,
     "2 series": two_series,
-    "IsADirectoryError": a_folder_in_place_of_the_picture,
+    "Is a directory": a_folder_in_place_of_the_picture,
     "no file, expected": lambda folder: folder.mkdir(),
     "is MR, expected CT": lambda folder: case(folder, every(Modality="MR")),
     "RuntimeError: out of memory": lambda folder: case(folder, filled),
@@ -98,7 +98,7 @@ class TestBatch:
         kept = {file.name[:3] for file in out.glob("*_seg.npz")} - set(
             table.index[table.fault == ""]
         )
-        assert kept == {name for name in said if said[name] == "IsADirectoryError"}
+        assert kept == {name for name in said if said[name] == "Is a directory"}
 
     def test_what_a_case_made_before_its_seg_failed_is_kept(self, tmp_path, monkeypatch):
         """And the table has its row by then: whatever ends the process, only the SEG is missing."""

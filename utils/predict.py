@@ -185,8 +185,9 @@ def _check_out(out, folder):
             f"--out {out} lies in the input {folder}, which is never written to. Choose another."
         )
     with refused(f"--out {out} is no folder that can be written to", "Choose another.", OSError):
-        _write_rows([], out)
+        out.mkdir(parents=True, exist_ok=True)
         (out / LOG).unlink(missing_ok=True)
+    _write_rows([], out)
 
 
 def _write_rows(rows, out):

@@ -168,6 +168,7 @@ def test_command_line_prints_the_table_and_fails_for_a_bad_case(
 
     def edit(slice_of_chest, k):
         set_pixels(slice_of_chest, hu[k].astype(int) + 1024)
+        slice_of_chest.PixelSpacing = [300 / hu.shape[2]] * 2  # a body as wide as a body
 
     for name, masks in (("Case_000", mask), ("Case_001", mask[::-1])):
         write_series(folder / "Images" / name, len(hu), edit)

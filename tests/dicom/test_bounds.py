@@ -10,9 +10,9 @@ import pytest
 from dicom_checks import assert_whole, refusal
 from dicom_factory import write_series
 from pydicom.uid import DeflatedExplicitVRLittleEndian
-from utils.images import files as pictures
-from utils.images.files import read_grey
 
+from studies.images import files as pictures
+from studies.images.files import read_grey
 from utils import errors
 from utils.dicom import containers, files, frames, header, pixels
 from utils.dicom.reader import read_series

@@ -13,8 +13,8 @@ LEAST_ML = 10.0  # of one piece of air
 GAS_BELOW = -940  # HU
 GAS_WALLED = 0.5  # of its edge: 0.53 to 0.9 in the bowels of five patients, 0.3 in one's bulla
 GRID, LEAST_GRID = 4.0, 64  # mm, fine enough for millilitres, and quick; columns
-# ml, and share of the mask: less is said of none
-LEAST = {"incomplete": (15, 0.01), "gaps": (15, 0), "outside": (3, 0), "gas": (10, 0)}
+# ml, and share of the mask: less is said of none. On slices of 27 mm honest masks leave out 1.6 %
+LEAST = {"incomplete": (15, 0.015), "gaps": (15, 0), "outside": (3, 0), "gas": (10, 0)}
 ROOM = (-930, -500)  # HU: what lies beyond the body is darker (air) or denser (the couch)
 
 
