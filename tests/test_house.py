@@ -28,7 +28,7 @@ MOST_NAMES = 180  # that all faces show together
 FACE_LINES, FILE_LINES, FUNCTION_LINES, UTILS_LINES = 40, 250, 45, 12_000
 MOST_IMPORTS = 11  # names from utils in notebooks 01 to 04
 NOT_IN_LESSONS = {"utils.datasets", "studies"}
-PACKAGES = {"studies", "utils"}
+PACKAGES = "studies", "utils"
 
 
 def room_of(module):

@@ -156,5 +156,5 @@ def test_without_a_pixel_size_slices_are_squeezed_in_training_and_prediction_ali
     assert torch.equal(SliceDataset({"a": pair}, ["a"], old).hu, there.round().short())
     flat = torch.full((1, 48, 48), 7.0)
     torch.testing.assert_close(grid.to_scan(flat), torch.full((1, 144, 192), 7.0))
-    with pytest.raises(InputError, match=r"pixel_size is -1 mm, expected 0 or more"):
+    with pytest.raises(InputError, match=r"pixel_size is -1.0, expected number from 0 to 100"):
         square_grid("a", *pair, dataclasses.replace(old, pixel_size=-1.0))

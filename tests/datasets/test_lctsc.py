@@ -183,7 +183,7 @@ def test_contours_of_another_series_are_refused(archive, tmp_path):
     write_rtstruct(file, structures, series=f"{ROOT}.99")
     row = next(row for row in archive.rows if row["SeriesInstanceUID"] == first.contours.uid)
     row["series_size_MB"] = file.stat().st_size / 1e6
-    with pytest.raises(InputError, match=rf"drawn on series {ROOT}\.99"):
+    with pytest.raises(InputError, match="drawn on another series than this"):
         lctsc.make_dataset("1", fetch=archive.fetch)
     assert not (tmp_path / "workspace" / "data" / "lctsc" / "Segmentations").exists()
 

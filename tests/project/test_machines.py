@@ -24,7 +24,8 @@ PAGE = """
 import sys
 import numpy as np
 from utils import alignment, datasets, deidentify, masks, plots, viewer
-from utils.datasets import phantom, synthetic
+from studies import synthetic
+from utils.datasets import phantom
 viewer.export_html(sys.argv[1], np.zeros((2, 8, 8), np.int16))
 """
 
