@@ -77,11 +77,13 @@ def shifted_part(hu, mask, lines):
             for each in votes:
                 weight, *ends = _heaviest(np.bincount(z[here], each[here], len(mask)))
                 runs.append((weight / max(1, len(off)), *ends, half))
+    lung_like = None
     for weight, start, stop, half in sorted(runs, reverse=True)[:3]:
         if weight > LEAST_VOTE:
             part = np.zeros_like(mask)
             part[start:stop, :, halves[half]] = mask[start:stop, :, halves[half]]
-            lung_like, points = is_lung_like(hu), mask_and_rind(part)
+            lung_like = is_lung_like(hu) if lung_like is None else lung_like
+            points = mask_and_rind(part)
             shift, best = climb(lung_like, points, (0, 0, 0))
             beyond = any(abs(by) > most for by, most in zip(shift, MOST_OFFSET, strict=True))
             gained = best - contrast_of(lung_like, points) > LEAST_GAIN
