@@ -20,10 +20,7 @@ from utils.workspace import REPOSITORY, written_whole
 RUNS = REPOSITORY / "build" / "weights"
 NEAR = 25.0  # mm from the first and the last lung slice: where all that is difficult happens
 THICK = 3  # slices that become one: of 3 mm 9 mm
-ILL_SLICES = 16  # of each disease in each patient, at each of
-PLACES = {"consolidation": 10, "collapsed lobe": 10, "effusion": 4}  # 1 for the others
-# Dense lung looks like fluid and muscle: a network that met it once in each patient found nothing
-# of it, and one that met it at ten places found half of it in a patient who was left out.
+ILL_SLICES = 16  # of each disease in each patient
 
 
 def telling_slices(mask, step):
@@ -59,8 +56,7 @@ def all_forms(name, pair, seed):
     thick, held = np.rint(next(means)), (next(means) > 0.5).astype(np.uint8)
     forms[f"{name}, thick slices"] = Pair(thick, held, (THICK * spacing[0], *spacing[1:]))
     rng = np.random.default_rng([seed, *name.encode()])
-    places = [(disease, n) for disease in DISEASES for n in range(PLACES.get(disease, 1))]
-    return forms | {f"{name}, {ill} {n}": ill_slices(pair, ill, rng) for ill, n in places}
+    return forms | {f"{name}, {disease}": ill_slices(pair, disease, rng) for disease in DISEASES}
 
 
 def phantom_pairs(seed):
