@@ -10,6 +10,7 @@ import sys
 
 import nbformat
 import pytest
+from dicom_factory import write_series
 from make_builders import make
 
 from utils import settings, workflow
@@ -70,6 +71,15 @@ def test_make_run_refuses_with_a_sentence(tmp_path):
     assert done.returncode != 0
     assert "There is no data set 'path/to/folder'" in done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
+
+
+def test_make_deidentify_copies_a_case(tmp_path):
+    """Into a folder whose name a shell would take for a command."""
+    write_series(tmp_path / "in")
+    out = tmp_path / "$(touch x) copy"
+    done = make("deidentify", f"FOLDER={tmp_path / 'in'}", f"OUT={out}")
+    assert done.returncode == 0, done.stderr
+    assert len(list(out.rglob("*.dcm"))) == 5 and (out / "deidentification.csv").is_file()
 
 
 @pytest.fixture

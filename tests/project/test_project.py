@@ -59,10 +59,11 @@ def test_every_library_that_is_imported_is_required():
         "nbformat",
         "nbclient",
         "idc-index-data",
+        "packaging",
     }
     files = [
         file
-        for folder in ("utils", "tests", "benchmarks", "docs", "report", "weights")
+        for folder in ("studies", "utils", "tests", "benchmarks", "docs", "report", "weights")
         for file in (ROOT / folder).rglob("*.py")
     ]
     files.append(ROOT / "data" / "lctsc.py")

@@ -43,6 +43,9 @@ CHECKED_BY = {
     'make run DATASET=lctsc PRESET=purvis2024 SET="beta=1"': (
         "tests/test_settings.py::test_the_reports_presets_are_true_to_them"
     ),
+    "make deidentify FOLDER=path/to/folder OUT=path/to/copy [MAP=path/to/map.json]": (
+        "tests/project/test_commands.py::test_make_deidentify_copies_a_case"
+    ),
     "make data": ("tests/datasets/test_lctsc.py::test_the_command_fetches_or_says_what_is_wrong"),
     "make app": (
         "tests/browser/test_viewer_in_browser.py::test_voila_inspects_a_case_and_its_prediction"
