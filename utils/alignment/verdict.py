@@ -19,7 +19,7 @@ from utils.alignment.border import (
     thickness,
 )
 from utils.alignment.placement import best_placements
-from utils.anatomy import extent_faults
+from utils.anatomy import body_mask, extent_faults
 from utils.cases import Pair, Pairs, create_paired_data, load_masks, pair_fingerprint
 from utils.dicom import Volume
 from utils.errors import InputError
@@ -74,6 +74,10 @@ def check_case(
     lines = lines_across(hu, mask, spacing)
     thin, agreement = thickness(lines)
     if best.contrast < LEAST_CONTRAST and agreement < LEAST_AGREEMENT:
+        beyond = _extent(hu, mask, spacing, 0).get("outside")
+        within = best_placements(hu, mask * body_mask(hu, spacing))[1] if beyond else []
+        if within and within[0].contrast >= LEAST_CONTRAST and not any(within[0].orientation):
+            return Verdict("outside", *numbers, (), (beyond,))  # lungs, and the room's air
         return Verdict("unrelated", *numbers, ())
     found, faults, part = _extent(hu, mask, spacing, thin), [], None
     # a thick or thin mask has its best contrast, hardly better, where it does not belong
