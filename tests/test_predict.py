@@ -16,7 +16,7 @@ import torch
 from dicom_factory import write_series
 from matplotlib import pyplot as plt
 from phantom_builders import small_patient
-from torch import nn
+from threshold_builders import MM, SETTINGS, Threshold, blob_of_lung
 
 from utils import inference, predict
 from utils.datasets.phantom.making import write_case
@@ -29,29 +29,7 @@ from utils.settings import Settings, settings_to_json
 from utils.training.weights import save_weights
 from utils.unet import build_unet
 
-SETTINGS = Settings(image_size=32, pixel_size=4.0, window=(-1000.0, 0.0))
-MM = (3.0, 1.0, 1.0)
-
-
-class Threshold(nn.Module):
-    """Calls everything below -500 HU lung; counts how often it is asked."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1))
-        self.calls = 0
-
-    def forward(self, x):
-        self.calls += 1
-        return 0.5 - x
-
-
-@pytest.fixture
-def scan():
-    """A smooth blob of lung, larger on later slices."""
-    z, y, x = np.mgrid[:5, :96, :128]
-    distance = np.hypot((y - 40), (x - 70)) - 15 - 3 * z
-    return np.clip(distance * 40 - 500, -1000, 0).astype(np.int16), distance < 0
+scan = pytest.fixture(blob_of_lung, name="scan")
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 16])
