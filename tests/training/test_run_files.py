@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from kill_training import SETTINGS, SPLIT, sets
+from kill_training import SETTINGS, SPLIT
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -18,24 +18,6 @@ from utils.training.weights import load_weights
 from utils.unet import build_unet
 
 ONE = replace(SETTINGS, epochs=1)
-
-
-@pytest.fixture(scope="module")
-def parts():
-    return sets()
-
-
-@pytest.fixture(scope="module")
-def finished(parts, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "finished"
-    training.train(ONE, SPLIT, *parts, folder)
-    return folder
-
-
-@pytest.fixture
-def run(finished, tmp_path):
-    """A copy of the finished run, to be spoilt."""
-    return shutil.copytree(finished, tmp_path / "run")
 
 
 def rewrite(file, **changes):

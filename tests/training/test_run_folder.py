@@ -1,7 +1,6 @@
 """A run's folder: one process at a time, no link followed, a full disk in one sentence."""
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -9,31 +8,13 @@ import time
 from dataclasses import replace
 
 import pytest
-from kill_training import SETTINGS, SPLIT, sets
+from kill_training import SETTINGS, SPLIT
 
 from utils.errors import InputError
 from utils.training import run as training
 from utils.workspace import UNFINISHED, locked
 
 ONE = replace(SETTINGS, epochs=1)
-
-
-@pytest.fixture(scope="module")
-def parts():
-    return sets()
-
-
-@pytest.fixture(scope="module")
-def finished(parts, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "finished"
-    training.train(ONE, SPLIT, *parts, folder)
-    return folder
-
-
-@pytest.fixture
-def run(finished, tmp_path):
-    """A copy of the finished run, to be spoilt."""
-    return shutil.copytree(finished, tmp_path / "run")
 
 
 def test_only_our_own_unfinished_files_are_swept(run, parts):
