@@ -14,9 +14,9 @@ import time
 import numpy as np
 import pandas as pd
 
+from studies import DISEASES
 from utils.anatomy import body_midline, bounding_box, postprocess, split_lungs
 from utils.cases import create_paired_data, load_cases, load_masks
-from utils.datasets import DISEASES
 from utils.evaluation import lung_table, patient_metrics, slice_metrics, with_interval
 from utils.inference import segment
 from utils.overlap import dice

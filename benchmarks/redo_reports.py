@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
+import studies
 from benchmarks.results import FOLDER, machine
 from utils import alignment, cases, evaluation, inference, plots, settings, training, unet
 from utils.dataset import SliceDataset, split_cases
@@ -100,7 +101,7 @@ def purvis_figures(volumes, pairs, entropy, mixture):
     yield "1_2", titled(plots.three_planes(fifth), "Case_005")
     yield "2_1", plots.architecture(unet.layer_table(model, hyper.image_size))
     histories = {"cross-entropy": entropy[2], "half cross-entropy, half Dice": mixture[2]}
-    yield "2_2_to_2_5", plots.two_histories(histories, LOSSES)
+    yield "2_2_to_2_5", studies.two_histories(histories, LOSSES)
     for part, number in {"train": "2_6", "test": "2_7"}.items():
         of_part = slices[slices["split"] == part]
         figure = plots.slice_curves(of_part.sample(frac=1, random_state=0), "dsc")

@@ -5,7 +5,7 @@ In the order in which data travels:
     errors        InputError, the one error that a user is meant to read
     records       what is read back, checked at the door
     workspace     where data sets and figures lie, and how a file is written whole
-    datasets/     data to begin with: the phantom, pictures, disease laid into lungs
+    datasets/     data to begin with: the phantom
     dicom/        a folder of DICOM files into a volume in Hounsfield units
     deidentify/   copies of DICOM folders that do not say whose they are
     masks/        lung masks as files: npz, RTSTRUCT and DICOM SEG

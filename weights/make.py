@@ -9,9 +9,9 @@ import argparse
 
 import numpy as np
 
+from studies import DISEASES
 from utils.cases import Pair, create_paired_data, load_cases, load_masks
 from utils.dataset import SliceDataset, Split, split_cases
-from utils.datasets import DISEASES
 from utils.predict import WEIGHTS
 from utils.settings import preset, settings_to_json
 from utils.training import save_weights, train

@@ -11,7 +11,6 @@ from matplotlib import pyplot as plt
 from volume_builders import volume_of
 
 from utils.plots import scores as plots
-from utils.plots.style import COLOURS
 
 
 @pytest.fixture(autouse=True)
@@ -69,10 +68,3 @@ def test_doubt_is_drawn_on_one_scale_from_0_to_1():
     figure = plots.doubt_maps([("a", hu, mask, mask * 0, doubt), ("b", hu, mask, mask, doubt)])
     pictures = [axis.images[0] for axis in figure.axes[2:4]]
     assert [picture.get_clim() for picture in pictures] == [(0, 1), (0, 1)]
-
-
-def test_each_loss_is_a_line_of_its_own():
-    figure = plots.gradient_of_slices([0.01, 0.1], {"BCE": [1, 1], "Dice": [9, 1]})
-    lines = figure.axes[0].lines
-    assert [line.get_label() for line in lines] == ["BCE", "Dice"]
-    assert lines[0].get_color() == COLOURS["test"] and lines[1].get_xdata().tolist() == [1, 10]

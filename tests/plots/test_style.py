@@ -12,8 +12,8 @@ matplotlib.use("Agg")
 
 import pytest
 
+import studies
 from utils.evaluation.tables import slice_metrics
-from utils.plots import images, scores
 from utils.plots import lessons as plots
 from utils.plots import style as figures
 from utils.report import as_tex, latex_name, save_numbers, write_numbers_tex
@@ -124,8 +124,8 @@ def test_ticks_of_logarithmic_axes_are_numbers():
     )
     drawn = (
         plots.hu_histogram({"Case_000": volume}),
-        scores.gradient_of_slices([0.01, 0.1], {"BCE": [1, 100]}),
-        images.grey_values(pictures, ("background", "lung")),
+        studies.gradient_of_slices([0.01, 0.1], {"BCE": [1, 100]}),
+        studies.grey_values(pictures, ("background", "lung")),
     )
     for figure in drawn:
         figure.canvas.draw()

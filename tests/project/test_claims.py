@@ -16,7 +16,6 @@ import torch
 import studies
 from utils import plots
 from utils.alignment.placement import LUNG_LIKE_HU
-from utils.datasets import DISEASES
 from utils.datasets.phantom.patients import PATIENTS
 from utils.evaluation import interval_text
 from utils.settings import preset
@@ -67,7 +66,7 @@ KNOWN = {
     "run": [float(minutes) for _, minutes in MINUTES],
     "SMALL": studies.SMALL,
     "PATIENTS": PATIENTS,
-    "DISEASES": DISEASES,
+    "DISEASES": studies.DISEASES,
     "LUNG": plots.LUNG_WINDOW,
     "SOFT": plots.SOFT_TISSUE_WINDOW,
     "AIRY": LUNG_LIKE_HU,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from studies import DISEASES
 from utils.cases import Pair
-from utils.datasets import DISEASES
 from utils.datasets.phantom.making import make_patient
 from utils.datasets.phantom.patients import PATIENTS
 from weights import make

@@ -1,6 +1,5 @@
-"""Where data sets come from: `phantom` is drawn (data/lctsc.py fetches), disease laid in."""
+"""Where data sets come from: `phantom` is drawn (data/lctsc.py fetches)."""
 
-from utils.datasets.disease import DISEASES
 from utils.datasets.noise import grain, ramp_spectrum
 
-__all__ = ["DISEASES", "grain", "ramp_spectrum"]
+__all__ = ["grain", "ramp_spectrum"]

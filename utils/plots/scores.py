@@ -1,4 +1,4 @@
-"""The pictures of evaluation: predictions, calibration, doubt, intervals and the loss study."""
+"""The pictures of evaluation: predictions, calibration, doubt and intervals."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from utils.anatomy import LEFT, RIGHT
 from utils.dicom import Volume
 from utils.plots.lessons import show_mask, show_slice
-from utils.plots.style import COLOURS, PLAIN, TEXT_WIDTH, new_figure
+from utils.plots.style import COLOURS, TEXT_WIDTH, new_figure
 
 SIDES = {RIGHT: "prediction", LEFT: "truth"}  # colours that the colour-blind can tell apart
 
@@ -117,20 +116,4 @@ def score_intervals(table: pd.DataFrame, columns: dict[str, str]) -> Figure:
         axis.errorbar(mean, rows, xerr=bars, **look)
         axis.set(xlabel=title)
         axis.set_yticks(rows, table.index)
-    return figure
-
-
-def gradient_of_slices(shares: ArrayLike, pulls: dict[str, list[float]]) -> Figure:
-    """How hard each loss pulls at one missed pixel, against how much lung the slice holds.
-
-    shares : of the slice that is lung; pulls : name -> |gradient| at each share.
-    """
-    figure, ((axis,),) = new_figure(height=2.3)
-    styles = zip(("test", "train", "validation", "other"), ("-", "--", "-.", ":"), strict=True)
-    for (name, pull), (colour, style) in zip(pulls.items(), styles, strict=False):
-        axis.loglog(100 * np.asarray(shares), pull, style, color=COLOURS[colour], label=name)
-    axis.set(xlabel="lung / % of the slice", ylabel="|gradient| at one missed pixel")
-    axis.xaxis.set_major_formatter(PLAIN)
-    axis.yaxis.set_major_formatter(PLAIN)
-    axis.legend()
     return figure

@@ -1,4 +1,4 @@
-"""The pictures of notebooks 06 and 07; each function returns a matplotlib figure."""
+"""The pictures of notebooks 05 to 07 alone; each function returns a matplotlib figure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from utils.plots.lessons import Example, Pixels, show_mask, show_slice
-from utils.plots.style import COLOURS, PLAIN, new_figure
+from utils.plots import COLOURS, PLAIN, new_figure, show_mask, show_slice
 
+Pixels = Any  # values [rows, cols], an array of NumPy's or torch's
+Example = tuple[str, Pixels, Pixels, Pixels]  # title, picture, truth, prediction
 OF_CLASS = ("truth", "prediction", "other")  # colours of the classes 1, 2, 3 in an overlay
 WRONG = [COLOURS[name] for name in ("test", "other", "truth")]  # a red, a green and a blue
 STYLES = ("-", "--", ":", "-.")
@@ -160,4 +161,20 @@ def severity_curves(table: pd.DataFrame, score: str = "DSC") -> Figure:
     for axis in axes[:, 0]:
         axis.set_ylabel(score)
     axes[0, 0].legend()
+    return figure
+
+
+def gradient_of_slices(shares: ArrayLike, pulls: dict[str, list[float]]) -> Figure:
+    """How hard each loss pulls at one missed pixel, against how much lung the slice holds.
+
+    shares : of the slice that is lung; pulls : name -> |gradient| at each share.
+    """
+    figure, ((axis,),) = new_figure(height=2.3)
+    styles = zip(("test", "train", "validation", "other"), ("-", "--", "-.", ":"), strict=True)
+    for (name, pull), (colour, style) in zip(pulls.items(), styles, strict=False):
+        axis.loglog(100 * np.asarray(shares), pull, style, color=COLOURS[colour], label=name)
+    axis.set(xlabel="lung / % of the slice", ylabel="|gradient| at one missed pixel")
+    axis.xaxis.set_major_formatter(PLAIN)
+    axis.yaxis.set_major_formatter(PLAIN)
+    axis.legend()
     return figure

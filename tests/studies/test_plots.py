@@ -1,4 +1,4 @@
-"""Pictures of notebooks 06 and 07: that curves and pixels show what they say."""
+"""Pictures of notebooks 05 to 07: that curves and pixels show what they say."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
-from utils.plots import images as plots_images
-from utils.plots.style import use_style
+from studies import plots as plots_images
+from utils.plots import COLOURS, use_style
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +76,10 @@ def test_runs_are_compared_in_every_column_that_is_asked_for():
             table[column].tolist() for table in tables.values()
         ]
         assert len({line.get_color() for line in axis.lines}) == 3
+
+
+def test_each_loss_is_a_line_of_its_own():
+    figure = plots_images.gradient_of_slices([0.01, 0.1], {"BCE": [1, 1], "Dice": [9, 1]})
+    lines = figure.axes[0].lines
+    assert [line.get_label() for line in lines] == ["BCE", "Dice"]
+    assert lines[0].get_color() == COLOURS["test"] and lines[1].get_xdata().tolist() == [1, 10]

@@ -5,7 +5,7 @@ import pytest
 from phantom_builders import small_patient
 from scipy import ndimage
 
-from utils.datasets.disease import DISEASES
+from studies import DISEASES
 from utils.datasets.phantom.making import make_patient
 
 LUNG, KEPT, LOST = -850, [], []

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from utils.anatomy import LEFT, RIGHT, body_midline, bounding_box, litres, split_lungs
-from utils.datasets.noise import grain, ramp_spectrum
+from utils.datasets import grain, ramp_spectrum
 
 RIM = 2  # pixels around a lung, half air and half wall: a dark seam beside what is dense
 
