@@ -5,12 +5,11 @@ is a contour within another. By the rule of readers, that a voxel belongs to wha
 centre, they give the mask itself back.
 """
 
-import datetime
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian
 
 from utils.dicom import Volume, integer, text
 from utils.masks.names import TABLES
@@ -79,7 +78,7 @@ def _images(sources, order):
 
 def _structure_set(source, images):
     """The object without structures: patient and study as in a source file (PS3.3 A.19.3)."""
-    now, place = datetime.datetime.now(), text(source, "FrameOfReferenceUID") or generate_uid()
+    place = text(source, "FrameOfReferenceUID")
     series = _item(SeriesInstanceUID=source.SeriesInstanceUID, ContourImageSequence=images)
     study = _item(
         ReferencedSOPClassUID="1.2.840.10008.3.1.2.3.1",  # a study, as this element wants it
@@ -91,11 +90,8 @@ def _structure_set(source, images):
     dataset.update(
         _item(
             **TABLES["RTSTRUCT"],
-            SOPInstanceUID=generate_uid(),
-            SeriesInstanceUID=generate_uid(),
             FrameOfReferenceUID=place,
-            StructureSetDate=f"{now:%Y%m%d}",
-            StructureSetTime=f"{now:%H%M%S}",
+            StructureSetDate="",  # `write_object` sets it
             ReferencedFrameOfReferenceSequence=[frame],
         )
     )

@@ -7,6 +7,9 @@ The object is PS3.3 A.51, made by highdicom; what was written is read back by `s
 which owes nothing to highdicom, before it is kept.
 """
 
+import hashlib
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import highdicom
@@ -16,6 +19,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
+from pydicom.uid import generate_uid
 from pydicom.valuerep import DA, TM
 
 from utils.dicom import Volume, frames_of, library_silenced, numbers, read_header, text
@@ -67,7 +71,10 @@ def write_object(kind, made, read, mask, volume, file, regions):
         sources, order = source_datasets(volume)
         with written_whole(file) as temporary:
             try:
-                made(labels, sources, order).save_as(temporary, enforce_file_format=True)
+                dataset = made(labels, sources, order)
+                digest = hashlib.sha256(np.ascontiguousarray(labels)).hexdigest()
+                _identify(dataset, [digest, *regions, sources[0].SOPInstanceUID])
+                dataset.save_as(temporary, enforce_file_format=True)
             except (OSError, MemoryError):
                 raise
             except Exception as error:  # highdicom and pydicom may raise nearly anything
@@ -76,6 +83,30 @@ def write_object(kind, made, read, mask, volume, file, regions):
             for number, region in enumerate(regions, 1):
                 if not np.array_equal(written.get(region, 0 * labels), labels == number):
                     raise InputError("it does not read back as it was written")
+
+
+def _identify(dataset, content):
+    """Set the time of an object, and its UIDs, which follow from its content and that time.
+
+    The time is $SOURCE_DATE_EPOCH, seconds since 1970, where that is set: then the same mask gives
+    the same bytes (https://reproducible-builds.org/specs/source-date-epoch).
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    now = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now()
+    for what in ("InstanceCreation", "Content", "StructureSet"):
+        if f"{what}Date" in dataset:
+            setattr(dataset, f"{what}Date", f"{now:%Y%m%d}")
+            setattr(dataset, f"{what}Time", f"{now:%H%M%S.%f}")
+    for item in dataset.get("ContributingEquipmentSequence", []):
+        item.ContributionDateTime = f"{now:%Y%m%d%H%M%S.%f}"
+    content = [dataset.SOPClassUID, now.isoformat(), *content]
+    dataset.SOPInstanceUID, dataset.SeriesInstanceUID, dimensions = (
+        generate_uid(entropy_srcs=[part, *content]) for part in ("object", "series", "dimensions")
+    )
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    for sequence in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
+        for item in dataset.get(sequence, []):
+            item.DimensionOrganizationUID = dimensions
 
 
 def checked_labels(mask, volume, regions):
@@ -108,7 +139,8 @@ def source_datasets(volume):
     placed = np.abs(index - np.insert(np.zeros((len(order), 2)), 0, order, axis=1)).max() < 0.5
     if not (own and placed and sorted(order) == list(range(volume.stored_shape[0]))):
         raise InputError("the source files are not as they were loaded. Load the series again")
-    step, reference = volume.spacing["HPL".index(volume.stored_axes[0])], highdicom.UID()
+    step = volume.spacing["HPL".index(volume.stored_axes[0])]
+    reference = generate_uid(entropy_srcs=[volume.identity["series_uid"]])
     return [_essence(header, step, reference) for header in headers], order
 
 
@@ -161,7 +193,7 @@ def _segmentation(sources, stored, regions, algorithm):
         source_images=sources,
         pixel_array=stored,
         segment_descriptions=segments,
-        series_instance_uid=highdicom.UID(),
-        sop_instance_uid=highdicom.UID(),
+        series_instance_uid=sources[0].SeriesInstanceUID,  # `_identify` gives both their own
+        sop_instance_uid=sources[0].SOPInstanceUID,
         **TABLES["SEG"],
     )
