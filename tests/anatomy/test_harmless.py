@@ -39,6 +39,19 @@ def test_a_lung_at_the_end_of_the_scan_is_judged_by_area(rows, kept, end):
     assert not keep_large_pieces(mask, SPACING)[:, :, 80:88].any()
 
 
+@pytest.mark.parametrize("end", [0, -1])
+def test_beyond_the_lungs_own_end_a_thin_piece_is_no_lung(end):
+    """A fold between shoulder and neck on the last slice, slices without lung below it."""
+    mask = np.zeros((20, 100, 140), bool)
+    mask[5:15, 25:75, 25:60] = True
+    mask[end, 30:50, 80:100] = True  # 1,600 mm²
+    kept = keep_large_pieces(mask, SPACING)
+    assert not kept[end].any() and np.array_equal(kept[5:15], mask[5:15])
+    alone = np.zeros_like(mask)
+    alone[end] = mask[end]
+    assert np.array_equal(keep_large_pieces(alone, SPACING), alone)  # all that the scan shows
+
+
 def holes_in_lung():
     """Emphysema: a chain of round holes of -990 HU near the body's middle, in lung."""
     hu = np.full((20, 100, 140), -1000, np.int16)

@@ -45,17 +45,21 @@ def keep_large_pieces(mask, spacing, least_ml=LEAST_ML, least_share=LEAST_SHARE)
     mask : bool [slices, rows, cols]; spacing : (slice, row, col) mm. Pieces touch when voxels
     share a corner. One is kept when it has `least_ml` millilitres and `least_share` of the
     largest piece's volume. Not "the two largest": a lung may be in several pieces, or gone. Of a
-    thin piece on the first or last slice only a part is seen: LEAST_AREA is enough.
+    thin piece on the first or last slice only a part is seen: LEAST_AREA is enough, unless slices
+    without lung lie between it and the lungs.
     """
 
     def large(pieces, box):
         sizes = 1e3 * litres(np.bincount(pieces.ravel()), spacing)  # ml
         sizes[0] = 0
         least = np.full(len(sizes), max(least_ml, least_share * sizes.max()))
+        lungs = ndimage.binary_dilation((sizes >= least)[pieces].any((1, 2)))
         for number in np.unique(pieces[[0, -1]]):
-            height = spacing[0] * (pieces == number).any((1, 2)).sum()
-            area = LEAST_AREA if height <= 10 else np.inf  # mm; of taller lung there is enough
-            least[number] = min(least[number], 1e-3 * area * height)
+            there = (pieces == number).any((1, 2))
+            height = spacing[0] * there.sum()
+            beside = (there & lungs).any() or not lungs.any()
+            area = LEAST_AREA if height <= 10 and beside else np.inf  # mm; of taller lung there is
+            least[number] = min(least[number], 1e-3 * area * height)  # enough
         return sizes >= least
 
     return _kept(mask, TOUCHING, large)
