@@ -1,11 +1,11 @@
 """Leave one patient out: train the `best` preset on all patients but one, score that one.
 
-    python -m benchmarks.leave_one_out FOLDER
+    python -m benchmarks.leave_one_out FOLDER MORE …
 
-FOLDER is a data set of real patients (Images/, Segmentations/). Every fold is trained as the
-shipped weights are (weights/make.py). A fold that was killed goes on where it was; a finished one
-is kept. Each patient is also scored in narrower and wider fields of view, and with disease laid in.
-Results go to benchmarks/results/leave_one_out.csv, runs to build/.
+FOLDER and MORE are the data sets of weights/make.py: each patient of FOLDER is left out once, and
+every fold is trained as the shipped weights are. A fold that was killed goes on where it was; a
+finished one is kept. Each patient is also scored in narrower and wider fields of view, and with
+disease laid in. Results go to benchmarks/results/leave_one_out.csv, runs to build/.
 """
 
 import argparse
@@ -16,13 +16,13 @@ import pandas as pd
 
 from studies import DISEASES
 from utils.anatomy import body_midline, bounding_box, postprocess, split_lungs
-from utils.cases import create_paired_data, load_cases, load_masks
+from utils.cases import load_cases
 from utils.evaluation import lung_table, patient_metrics, slice_metrics, with_interval
 from utils.inference import segment
 from utils.overlap import dice
 from utils.settings import preset
 from utils.workspace import REPOSITORY, write_table
-from weights.make import train_on
+from weights.make import full_of, pairs_of, train_on
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "leave_one_out.csv"
 RUNS = REPOSITORY / "build" / "leave_one_out"
@@ -114,14 +114,13 @@ def summary(table):
     return "\n".join(lines)
 
 
-def leave_one_out(dataset):
+def leave_one_out(dataset, more):
     """Every fold that `RESULTS` does not hold for these settings; prints and returns the table."""
     settings, volumes = preset("best"), load_cases(dataset)
-    pairs = create_paired_data(volumes, load_masks(dataset))
-    rows = []
+    pairs, full, rows = pairs_of(dataset), full_of(more), []
     for name in pairs:
         others = {other: pair for other, pair in pairs.items() if other != name}
-        model, history = train_on(settings, others, RUNS / name)
+        model, history = train_on(settings, others, full, RUNS / name)
         row = score(model, settings, volumes[name], pairs[name].mask, name)
         rows.append(row | {"seconds_to_train": history["seconds"].sum()})
         write_table(RESULTS, pd.DataFrame(rows), float_format="%.5f")
@@ -134,4 +133,6 @@ def leave_one_out(dataset):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", help="data set of real patients, by name or by path")
-    leave_one_out(parser.parse_args().folder)
+    parser.add_argument("more", nargs="*", help="data sets with masks that nobody drew by hand")
+    chosen = parser.parse_args()
+    leave_one_out(chosen.folder, chosen.more)

@@ -156,13 +156,18 @@ def collapsed_lobe(lung, severity):
     lung.paint_bronchi(field)
 
 
+def _dome(lung, severity):
+    """A diaphragm that stands higher: (field below 0 under it, mm of its top)."""
+    y, x = (axis.max().item() / 2 for axis in (lung.y, lung.x))
+    bowl = lung.z + lung.distance((0, y, x), (np.inf, 1, 1)) ** 2 / (150 * lung.size)
+    dome = lung.grown(bowl, 0.45 * severity)
+    return dome + 2 * lung.noise(50), (bowl - dome).max().item()
+
+
 def raised_left_dome(lung, severity):
     """The diaphragm pushed up from below by a stomach and loops of colon that hold gas."""
     size, y, x = lung.size, lung.y.max().item() / 2, lung.x.max().item() / 2
-    bowl = lung.z + lung.distance((0, y, x), (np.inf, 1, 1)) ** 2 / (150 * size)
-    dome = lung.grown(bowl, 0.45 * severity)
-    top = (bowl - dome).max().item()
-    dome += 2 * lung.noise(50)
+    dome, top = _dome(lung, severity)
     stomach = lung.distance((top - 40 * size, y, x - 10 * size), (1, 1.3, 1)) - 32 * size
     fluid = np.maximum(stomach, y + 8 * size - lung.y)  # it lies behind the gas
     colon = 2 * lung.noise(12) - 15 * size
@@ -176,6 +181,11 @@ def raised_left_dome(lung, severity):
         lung.paint(np.maximum(gut, dome + 6), hu)
 
 
+def raised_right_dome(lung, severity):
+    """The liver high in the chest: round, even and no lung, unlike a lobe that is filled."""
+    lung.paint(_dome(lung, severity)[0], 55, gone=True)
+
+
 EITHER = (RIGHT, LEFT)
 DISEASES: dict[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
     "consolidation": partial(_laid, consolidation, EITHER),
@@ -186,4 +196,5 @@ DISEASES: dict[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
     "bullae": partial(_laid, bullae, (RIGHT | LEFT,)),
     "collapsed lobe": partial(_laid, collapsed_lobe, EITHER),
     "raised left dome": partial(_laid, raised_left_dome, (LEFT,)),
+    "raised right dome": partial(_laid, raised_right_dome, (RIGHT,)),
 }

@@ -1,11 +1,14 @@
-"""The recipe of the shipped weights: `python -m weights.make FOLDER` trains and writes them.
+"""The recipe of the shipped weights: `python -m weights.make FOLDER MORE …` trains and writes them.
 
-FOLDER is a data set of real patients (Images/, Segmentations/). Training meets them as they are,
-in thicker slices and with disease laid in, and the phantom's patients; the `best` preset changes
-each slice again. The run goes to build/weights; one that was killed goes on where it was.
+FOLDER is a data set of real patients (Images/, Segmentations/) whose masks people drew. Training
+meets them as they are, in thicker slices and with disease laid in, and the phantom's patients.
+MORE are data sets with masks that a threshold drew: of them the slices full of lung, for other
+scanners, fields and bodies. The `best` preset changes each slice again. The run goes to
+build/weights; one that was killed goes on where it was.
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +24,7 @@ RUNS = REPOSITORY / "build" / "weights"
 NEAR = 25.0  # mm from the first and the last lung slice: where all that is difficult happens
 THICK = 3  # slices that become one: of 3 mm 9 mm
 ILL_SLICES = 16  # of each disease in each patient
+FULL = 9500.0  # mm² of lung in a slice: far from the ends, where people and thresholds draw alike
 
 
 def telling_slices(mask, step):
@@ -59,6 +63,14 @@ def all_forms(name, pair, seed):
     return forms | {f"{name}, {disease}": ill_slices(pair, disease, rng) for disease in DISEASES}
 
 
+def full_slices(pair):
+    """A Pair of the telling slices that hold at least FULL mm² of lung."""
+    hu, mask, spacing = pair
+    area = np.count_nonzero(mask, (1, 2)) * spacing[1] * spacing[2]
+    chosen = [z for z in telling_slices(mask, spacing[0]) if area[z] >= FULL]
+    return Pair(hu[chosen], mask[chosen], spacing)
+
+
 def phantom_pairs(seed):
     """Every second slice of the phantom's patients, without its test patients, and a handful.
 
@@ -74,8 +86,8 @@ def phantom_pairs(seed):
     return {name: some[2][name] for name in split.train + split.validation}, watched
 
 
-def train_on(settings, patients, folder):
-    """Train on some patients, name -> Pair, as the shipped weights are.
+def train_on(settings, patients, more, folder):
+    """Train on some patients, and on the full slices of more, name -> Pair, as was shipped.
 
     Returns what `training.train` does. The loss on a handful of phantom slices is watched but
     chooses nothing: to choose by a patient left out would be to look at the answer.
@@ -84,21 +96,36 @@ def train_on(settings, patients, folder):
     forms = {f"phantom, {name}": pair for name, pair in forms.items()}
     for name, pair in patients.items():
         forms |= all_forms(name, pair, settings.seed)
+    forms |= {name: full_slices(pair) for name, pair in more.items()}
     split = Split(train=tuple(forms), validation=tuple(watched), test=())
     sets = (SliceDataset(part, list(part), settings) for part in (forms, watched))
     return train(settings, split, *sets, folder)
 
 
-def make_weights(dataset):
-    """Train on all patients of a data set and write `weights/`."""
-    settings, pairs = preset("best"), create_paired_data(load_cases(dataset), load_masks(dataset))
-    model, _ = train_on(settings, pairs, RUNS)
-    save_weights(WEIGHTS / "model.safetensors", model.state_dict(), "see README.md")
-    with written_whole(WEIGHTS / "settings.json") as temporary:
+def pairs_of(dataset):
+    """All cases of a data set, name -> Pair."""
+    return create_paired_data(load_cases(dataset), load_masks(dataset))
+
+
+def full_of(datasets):
+    """All cases of more data sets, name -> Pair; two sets may use one name."""
+    return {f"{d}, {name}": pair for d in datasets for name, pair in pairs_of(d).items()}
+
+
+def make_weights(dataset, more, out):
+    """Train on all patients of a data set, and on more, and write weights and settings."""
+    settings = preset("best")
+    model, _ = train_on(settings, pairs_of(dataset), full_of(more), RUNS / out.name)
+    out.mkdir(parents=True, exist_ok=True)
+    save_weights(out / "model.safetensors", model.state_dict(), "see README.md")
+    with written_whole(out / "settings.json") as temporary:
         temporary.write_text(settings_to_json(settings) + "\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", help="data set of real patients, by name or by path")
-    make_weights(parser.parse_args().folder)
+    parser.add_argument("more", nargs="*", help="data sets with masks that nobody drew by hand")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder to write to")
+    chosen = parser.parse_args()
+    make_weights(chosen.folder, chosen.more, chosen.out)

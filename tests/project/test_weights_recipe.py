@@ -7,6 +7,7 @@ from studies import DISEASES
 from utils.cases import Pair
 from utils.datasets.phantom.making import make_patient
 from utils.datasets.phantom.patients import PATIENTS
+from utils.settings import preset
 from weights import make
 
 
@@ -52,3 +53,23 @@ def test_forms_are_the_same_again_and_differ_between_patients(pair, forms):
     other = make.all_forms("Case_004", pair, seed=1)["Case_004, tumour"]
     tumour = forms["Case_003, tumour"]
     assert other.hu.shape != tumour.hu.shape or (other.hu != tumour.hu).any()
+
+
+def test_of_scans_that_nobody_outlined_only_slices_full_of_lung_are_taken(pair):
+    full = make.full_slices(pair)
+    area = pair.mask.sum((1, 2), dtype=int) * pair.spacing[1] * pair.spacing[2]
+    where = [next(z for z in range(len(pair.hu)) if (pair.hu[z] == hu).all()) for hu in full.hu]
+    assert where == [z for z in make.telling_slices(pair.mask, pair.spacing[0]) if area[z] >= 9500]
+    assert 0 < len(where) < len(pair.hu) and np.array_equal(full.mask, pair.mask[where])
+
+
+def test_training_meets_patients_in_all_forms_and_more_scans_as_they_are(pair, monkeypatch):
+    met = {}
+    monkeypatch.setattr(make, "phantom_pairs", lambda seed: ({}, {"watched": pair}))
+    monkeypatch.setattr(make, "SliceDataset", lambda part, names, settings: met.update(part))
+    monkeypatch.setattr(make, "train", lambda settings, split, *sets: split.train)
+    some = {"a": pair}
+    monkeypatch.setattr(make, "pairs_of", lambda dataset: {"x": pair})
+    trained = make.train_on(preset("best"), some, make.full_of(["one", "two"]), None)
+    assert trained == (*make.all_forms("a", pair, 2024), "one, x", "two, x")
+    assert np.array_equal(met["two, x"].hu, make.full_slices(pair).hu)

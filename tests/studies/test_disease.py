@@ -10,7 +10,8 @@ from utils.datasets.phantom.making import make_patient
 
 LUNG, KEPT, LOST = -850, [], []
 for kind in DISEASES:
-    (LOST if kind in ("effusion", "tumour", "raised left dome") else KEPT).append(kind)
+    gone = kind in ("effusion", "tumour", "raised left dome", "raised right dome")
+    (LOST if gone else KEPT).append(kind)
 SPACING = (6.0, 2.4, 2.4)
 Z, Y, X = np.indices((40, 80, 120), np.float32)
 
@@ -40,8 +41,8 @@ def painted(hu):
     return ndimage.binary_erosion(dense, np.ones((1, 3, 3))) & (TRUTH > 0)
 
 
-def test_the_eight_kinds_are_there():
-    assert len(DISEASES) == 8 and len(KEPT) == 5 and len(LOST) == 3
+def test_the_nine_kinds_are_there():
+    assert len(DISEASES) == 9 and len(KEPT) == 5 and len(LOST) == 4
 
 
 @pytest.mark.parametrize("kind", DISEASES)
@@ -204,6 +205,18 @@ def test_a_raised_dome_takes_the_left_from_below_and_brings_gas():
     assert 0.03 < gas.sum() / lost.sum() < 0.5
     # a wall lies between every pool of gas and lung
     assert not (ndimage.binary_dilation(gas) & (told > 0)).any()
+
+
+def test_a_raised_liver_is_even_without_air_and_on_the_right():
+    worse, told = diseased("raised right dome")
+    lost = (TRUTH > 0) & (told == 0)
+    assert lost[:, :, :60].any() and not lost[:, :, 60:].any() and not lost[30:].any()
+    inner = ndimage.binary_erosion(lost)
+    assert np.median(worse[inner]) == pytest.approx(55, abs=3) and worse[inner].min() > -100
+    # on its top slice it is a disc that lung goes round: nothing at the wall
+    top = np.flatnonzero(lost.any((1, 2)))[-1]
+    wall = (TRUTH[top] > 0) & ~ndimage.binary_erosion(TRUTH[top], iterations=2)
+    assert not (lost[top] & wall).any()
 
 
 @pytest.mark.parametrize("kind", DISEASES)
