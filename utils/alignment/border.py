@@ -29,7 +29,7 @@ def lines_across(hu, mask, spacing):
         step = [every if other not in (0, axis) else 1 for other in range(3)]
         part = tuple(slice(None, None, each) for each in step)
         change = np.diff(mask[part].view(np.int8), axis=axis)
-        at = list(np.nonzero(change))
+        at = list(np.unravel_index(np.flatnonzero(change != 0), change.shape))
         sign = -change[tuple(at)].astype(int)
         places = (at[axis] + (sign > 0))[:, None] + sign[:, None] * np.arange(-reach, reach)
         index, end = [each[:, None] for each in at], mask.shape[axis]
@@ -65,7 +65,7 @@ def shifted_part(hu, mask, lines):
     Runs of slices whose lines vote for one way, or agree with nothing, are tried in other places.
     """
     thin, _ = thickness(lines)
-    middle = int(np.average(np.arange(mask.shape[2]), weights=mask.sum((0, 1))))
+    middle = int(np.average(np.arange(mask.shape[2]), weights=mask.any(0).sum(0)))
     halves = {"": slice(None), "right ": slice(middle), "left ": slice(middle, None)}
     runs = []
     for axis, (off, sign, z, x, clear) in enumerate(lines):

@@ -4,7 +4,8 @@ import dataclasses
 import itertools
 
 import numpy as np
-from scipy import ndimage
+
+from utils.anatomy import bounding_box
 
 # Aerated lung lies between about -950 and -500 HU; air is included, so that emphysema and the
 # padding of clipped scans count, since the rind around the mask tells lung from open air
@@ -67,43 +68,47 @@ def best_placements(hu, mask):
 
 def is_lung_like(hu):
     """Whether int16 HU are those of lung or air (LUNG_LIKE_HU); bool."""
-    return (hu - np.int16(LUNG_LIKE_HU[0])).view(np.uint16) <= LUNG_LIKE_HU[1] - LUNG_LIKE_HU[0]
+    above = np.subtract(hu, np.int16(LUNG_LIKE_HU[0]), order="C")
+    return above.view(np.uint16) <= LUNG_LIKE_HU[1] - LUNG_LIKE_HU[0]
 
 
 def mask_and_rind(mask, most=SAMPLE):
     """Coordinates int32 [3, n] of voxels under the mask and in its rind, `most` of each."""
-    inside, rind = [np.empty((3, 0), np.int32)], [np.empty((3, 0), np.int32)]
-    for z, slice_mask in enumerate(mask):
-        rows, cols = slice_mask.any(1).nonzero()[0], slice_mask.any(0).nonzero()[0]
-        if len(rows) == 0:
-            continue
-        corner = [max(0, where[0] - RIND_PX) for where in (rows, cols)]
-        box = slice_mask[corner[0] : rows[-1] + RIND_PX + 1, corner[1] : cols[-1] + RIND_PX + 1]
-        around = ndimage.binary_dilation(box, iterations=RIND_PX) & (box == 0)
-        for chosen, places in ((box, inside), (around, rind)):
-            y, x = chosen.nonzero()
-            z_of_all = np.full(len(y), z)
-            places.append(np.stack([z_of_all, y + corner[0], x + corner[1]], dtype=np.int32))
+    points = [np.empty((3, 0), np.int32)] * 2
+    box = bounding_box(mask, RIND_PX)
+    if box is None:
+        return points
+    part = np.ascontiguousarray(mask[box]).view(bool)
     random = np.random.default_rng(0)
-    return [
-        points
-        if points.shape[1] <= most
-        else points[:, random.choice(points.shape[1], most, replace=False)]
-        for points in (np.concatenate(places, axis=1) for places in (inside, rind))
-    ]
+    for which, places in enumerate((part, _rind(part))):
+        voxels = np.flatnonzero(places)
+        if len(voxels) > most:
+            voxels = voxels[random.choice(len(voxels), most, replace=False)]
+        found = np.array(np.unravel_index(voxels, part.shape), np.int32)
+        points[which] = found + np.array([[cut.start] for cut in box], np.int32)
+    return points
+
+
+def _rind(mask):
+    """What lies up to RIND_PX steps beside a mask [slices, rows, cols], slice by slice; bool."""
+    ways, within = [(by, axis) for by in (1, -1) for axis in (1, 2)], slice(RIND_PX, -RIND_PX)
+    grown = np.packbits(np.pad(mask, RIND_PX)[within], 0)  # eight slices at a time
+    for _ in range(RIND_PX):
+        grown = np.bitwise_or.reduce([grown, *(np.roll(grown, *way) for way in ways)])
+    return np.unpackbits(grown, 0, len(mask)).view(bool)[:, within, within] & ~mask
 
 
 def contrast_of(lung_like, points, shift=(0, 0, 0)):
     """Lung contrast of a mask given by its points, shifted; voxels outside are not lung-like."""
-    shares = []
-    shape = np.array(lung_like.shape, np.uint32)[:, None]
+    shares, (slices, rows, columns) = [], lung_like.shape
+    shape = np.array([[slices], [rows], [columns]], np.uint64)
     for coordinates in points:
         if coordinates.shape[1] == 0:
             return float("nan")
-        moved = coordinates + np.array(shift, np.int32)[:, None]
-        inside = (moved.view(np.uint32) < shape).all(0)  # below 0 it wraps to what is too large
-        z, y, x = moved if inside.all() else moved[:, inside]
-        shares.append(np.count_nonzero(lung_like[z, y, x]) / coordinates.shape[1])
+        z, y, x = moved = coordinates + np.array(shift, np.int64)[:, None]
+        inside = (moved.view(np.uint64) < shape).all(0)  # below 0 it wraps to what is too large
+        found = lung_like.take((z * rows + y) * columns + x, mode="clip") & inside
+        shares.append(np.count_nonzero(found) / coordinates.shape[1])
     return float(shares[0] - shares[1])
 
 

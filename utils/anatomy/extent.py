@@ -4,7 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from utils.anatomy.body import ACROSS, surrounded
-from utils.anatomy.lungs import TOUCHING, litres
+from utils.anatomy.lungs import TOUCHING, bounding_box, litres
 from utils.anatomy.trachea import wall_share
 
 LIKE_LUNG = (-950, -600)  # HU; below is gas, above mostly the edge of something dense
@@ -24,13 +24,12 @@ def left_out(hu, mask, inside, spacing):
     hu, mask (bool), inside (bool, the body) : [slices, rows, cols]; spacing : (slice, row, col) mm.
     """
     rest = inside & ~mask & (hu < LIKE_LUNG[1])
-    near = ndimage.maximum_filter(mask.view(np.uint8), 5) > 0
-    near |= near[:, :, ::-1]  # where the other lung would lie
     gas = _gas_below(hu, mask, LIKE_LUNG[0])
     found = np.zeros_like(mask)
     for piece, _ in pieces_of(ndimage.binary_opening(rest, ACROSS), rest, spacing):
-        if near[piece].any() and np.median(hu[piece]) > gas:
-            found |= piece
+        if np.median(hu[piece]) > gas:
+            near = ndimage.maximum_filter(mask.view(np.uint8), 5) > 0
+            found |= piece & (near | near[:, :, ::-1])[piece].any()  # or where the other lung lies
     return found
 
 
@@ -43,7 +42,7 @@ def _gas_below(hu, mask, most):
 def gas_within(hu, mask, spacing):
     """Pools of gas with a wall of tissue that a mask holds, as the bowel's; yields bool arrays."""
     below = _gas_below(hu, mask, GAS_BELOW)
-    empty = ndimage.gaussian_filter(hu * 1.0, (0, 0.5, 0.5)) < below
+    empty = ndimage.gaussian_filter(hu * np.float32(1), (0, 0.5, 0.5)) < below
     for pool, _ in pieces_of(empty, mask, spacing):
         if wall_share(pool, hu, spacing) >= GAS_WALLED:
             yield ndimage.binary_dilation(pool, ACROSS) & mask & (hu < below)
@@ -69,17 +68,20 @@ def extent_faults(
     the lower half, where no windpipe is. Measured on a grid of 4 mm.
     """
     step = max(1, min(round(GRID / spacing[2]), hu.shape[2] // LEAST_GRID))
-    hu, mask = hu[:, ::step, ::step], mask[:, ::step, ::step] > 0
+    hu = np.ascontiguousarray(hu[:, ::step, ::step])
+    mask = mask[:, ::step, ::step] > 0
     spacing = (spacing[0], step * spacing[1], step * spacing[2])
-    inside = surrounded(hu, spacing)
-    lost = left_out(hu, mask, inside, spacing)
+    inside, whole = surrounded(hu, spacing), 1e3 * litres(mask.sum(), spacing)
     beyond = mask & ~inside
     if beyond.any() and ROOM[0] < np.median(hu[beyond]) < ROOM[1]:
         beyond[:] = False  # lung that the edge of the image cuts off
+    middle = int(np.average(np.arange(len(mask)), weights=mask.sum((1, 2)))) if mask.any() else 0
+    _, *box = bounding_box(inside) or (slice(0),) * 3  # nothing else is looked for beyond
+    hu, mask, inside = (each[:, *box] for each in (hu, mask, inside))
+    lost = left_out(hu, mask, inside, spacing)
     between = lost
     if lost.any():
         between = lost & np.maximum.accumulate(mask) & np.maximum.accumulate(mask[::-1])[::-1]
-    middle = int(np.average(np.arange(len(mask)), weights=mask.sum((1, 2)))) if mask.any() else 0
     gas = np.zeros_like(mask)
     for pool in gas_within(hu[:middle], (mask & inside)[:middle], spacing):
         gas[:middle] |= pool
@@ -88,5 +90,5 @@ def extent_faults(
     return {
         name: (float(ml * sizes[name]), np.flatnonzero(found[name].any((1, 2))))
         for name, (least, share) in LEAST.items()
-        if ml * (sizes[name] - share * mask.sum()) > least
+        if ml * sizes[name] - share * whole > least
     }

@@ -15,12 +15,12 @@ LEAST_SHARE = 0.05  # of the mask: a smaller piece is not taken for a lung of it
 def bounding_box(mask: np.ndarray, margin: int = 1) -> tuple[slice, ...] | None:
     """Slices that cut out all voxels of a mask and `margin` around them; None when it is empty."""
     box = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        used = np.flatnonzero(mask.any(others))
+    for _ in range(mask.ndim):
+        used = np.flatnonzero(mask.any(tuple(range(1, mask.ndim))))
         if not len(used):
             return None
         box.append(slice(max(0, used[0] - margin), used[-1] + 1 + margin))
+        mask = mask[used[0] : used[-1] + 1].any(0)  # the shadow along this axis
     return tuple(box)
 
 
