@@ -14,10 +14,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from report.numbers import write_numbers_tex
 from studies.synthetic import SETS
 from utils.errors import InputError, command
 from utils.records import read_record
-from utils.report import checksums, runs_of, write_numbers_tex
+from utils.report import checksums, runs_of
 from utils.workspace import REPOSITORY, figures_folder, shown, workspace, written_whole
 
 SOURCES = REPOSITORY / "report"

@@ -8,10 +8,11 @@ import pytest
 
 from report import build as report
 from report.build import main
+from report.numbers import as_tex
 from studies import plan as study_plan
 from studies import robustness
 from utils.errors import InputError
-from utils.report import as_tex, latex_name, save_numbers
+from utils.report import latex_name, save_numbers
 
 RUN = "model.safetensors"
 
