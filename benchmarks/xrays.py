@@ -21,9 +21,9 @@ import pandas as pd
 import torch
 
 from benchmarks.results import FOLDER
-from studies import images, synthetic
+from studies import images, paired_gain, synthetic
 from utils.dataset import Split
-from utils.evaluation import interval_text, paired_gain, with_interval
+from utils.evaluation import interval_text, with_interval
 from utils.overlap import iou
 from utils.settings import preset, settings_to_json
 from utils.training import save_weights, train

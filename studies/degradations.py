@@ -10,7 +10,8 @@ import numpy as np
 from scipy import ndimage
 
 from studies.images import Picture
-from utils.datasets import grain, ramp_spectrum
+from studies.noise import grain
+from utils.datasets import ramp_spectrum
 from utils.dicom import LOWEST_HU
 
 SEED = 0  # of all chance here: the same trouble in every run

@@ -15,8 +15,9 @@ from functools import partial
 import numpy as np
 from scipy import ndimage
 
+from studies.noise import grain
 from utils.anatomy import LEFT, RIGHT, body_midline, bounding_box, litres, split_lungs
-from utils.datasets import grain, ramp_spectrum
+from utils.datasets import ramp_spectrum
 
 RIM = 2  # pixels around a lung, half air and half wall: a dark seam beside what is dense
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -175,7 +176,16 @@ def study_gain(
     are compared in pairs.
     """
     runs = results.groupby(["loss", "seed"])[score].mean()
-    return evaluation.paired_gain(runs.loc[before], runs.loc[after])
+    return paired_gain(runs.loc[before], runs.loc[after])
+
+
+def paired_gain(before: ArrayLike, after: ArrayLike) -> tuple[float, float, float]:
+    """Mean and interval of the patients' differences, after minus before.
+
+    The same patients in the same order on both sides: what all of them share cancels, so a gain
+    can be certain where the two means' own intervals overlap.
+    """
+    return evaluation.bootstrap_interval(np.asarray(after, float) - np.asarray(before, float))
 
 
 def table_as_text(table: pd.DataFrame, digits: int = 3) -> pd.DataFrame:

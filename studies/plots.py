@@ -9,10 +9,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from utils.plots import COLOURS, PLAIN, new_figure, show_mask, show_slice
+from utils.plots import COLOURS, new_figure, show_mask, show_slice
 
 Pixels = Any  # values [rows, cols], an array of NumPy's or torch's
 Example = tuple[str, Pixels, Pixels, Pixels]  # title, picture, truth, prediction
+PLAIN = "{x:g}"  # ticks of a logarithmic axis, as in utils.plots
 OF_CLASS = ("truth", "prediction", "other")  # colours of the classes 1, 2, 3 in an overlay
 WRONG = [COLOURS[name] for name in ("test", "other", "truth")]  # a red, a green and a blue
 STYLES = ("-", "--", ":", "-.")

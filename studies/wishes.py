@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from studies.losses import study_gain
-from utils.evaluation import interval_numbers, interval_text, paired_gain
+from studies.losses import paired_gain, study_gain
+from utils.evaluation import interval_numbers, interval_text
 from utils.workspace import figures_folder
 
 WISHES = json.loads(Path(__file__).with_name("wishes.json").read_text())

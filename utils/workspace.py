@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -195,24 +194,6 @@ def locked(folder: Path) -> Iterator[None]:
             for leftover in folder.glob(UNFINISHED + 16 * "[0-9a-f]" + "*"):
                 leftover.unlink()
             yield
-
-
-@contextmanager
-def folder_written_whole(folder: Path | str) -> Iterator[Path]:
-    """Yield a temporary folder beside `folder`, which takes its place if nothing fails.
-
-    An empty folder there is replaced; whoever calls has looked that it holds nothing else.
-    """
-    folder = Path(folder)
-    temporary = folder.with_name(f"{UNFINISHED}{os.urandom(8).hex()}")
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        if folder.exists():
-            folder.rmdir()
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_table(path: Path | str, table: "pd.DataFrame", **options: Any) -> None:

@@ -12,8 +12,10 @@ The same version gives the same bytes.
 import dataclasses
 import json
 import multiprocessing
+import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,7 @@ from utils.anatomy import body_in_air
 from utils.cases import load_cases, load_masks
 from utils.datasets.phantom import PATIENTS, Body, add_vessels
 from utils.errors import InputError
-from utils.workspace import folder_written_whole, shown, workspace, write_json
+from utils.workspace import UNFINISHED, shown, workspace, write_json
 
 VERSION = 2  # raise it with every change of the pictures: old sets are then made anew
 SEED = 20261
@@ -135,7 +137,7 @@ def make_set(name: str) -> Path:
         if _stamp(folder).get("generator") != stamp["generator"]:
             raise InputError(f"{shown(folder)} is not the synthetic set {name}; move it away.")
         shutil.rmtree(folder)  # an older version
-    with folder_written_whole(folder) as unfinished:
+    with _written_whole(folder) as unfinished:
         for part in ("images", "masks"):
             (unfinished / part).mkdir()
         for file, image, mask in tqdm(pictures(), desc=name, total=count, unit="picture"):
@@ -152,3 +154,20 @@ def _stamp(folder):
     except (OSError, ValueError):
         return {}
     return stamp if isinstance(stamp, dict) else {}
+
+
+@contextmanager
+def _written_whole(folder):
+    """Yield a temporary folder beside `folder`, which takes its place if nothing fails.
+
+    An empty folder there is replaced; whoever calls has looked that it holds nothing else.
+    """
+    temporary = folder.with_name(f"{UNFINISHED}{os.urandom(8).hex()}")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if folder.exists():
+            folder.rmdir()
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -4,7 +4,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from utils.datasets import grain, ramp_spectrum
+from studies.noise import grain
+from utils.datasets import ramp_spectrum
 
 SHARES = (0.3, 0.4, 0.3)  # of the classes: 0 pore, 1 grey phase, 2 bright phase
 GREYS = (20_000, 27_500, 35_000)  # of 65 535, as absorption sets them

@@ -9,7 +9,6 @@ from utils.evaluation.intervals import (
     bootstrap_interval,
     interval_text,
     nested_intervals,
-    paired_gain,
     with_interval,
 )
 
@@ -40,13 +39,6 @@ def test_the_same_seed_gives_the_same_interval():
 def test_undefined_patients_are_left_out():
     assert bootstrap_interval([0.5, np.nan]) == (0.5, 0.5, 0.5)
     assert np.isnan(bootstrap_interval([np.nan])).all() and np.isnan(bootstrap_interval([])).all()
-
-
-def test_a_gain_that_all_patients_share_is_certain():
-    before = np.array([0.60, 0.80, 0.95])
-    assert paired_gain(before, before + 0.01) == pytest.approx((0.01, 0.01, 0.01))
-    assert paired_gain(before, before - 0.01) == pytest.approx((-0.01, -0.01, -0.01))
-    assert paired_gain(before, before**2) == bootstrap_interval(before**2 - before)
 
 
 def test_intervals_are_printed_with_their_mean():

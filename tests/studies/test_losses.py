@@ -10,6 +10,7 @@ import torch
 from studies import losses as loss_study
 from utils.cases import Pair
 from utils.dataset import SliceDataset, Split
+from utils.evaluation import bootstrap_interval
 from utils.losses import CombinedLoss
 from utils.settings import Settings
 
@@ -155,3 +156,10 @@ def test_pull_of_cross_entropy_by_hand():
     bce = CombinedLoss(1.0, 0)
     assert loss_study.pull_at_missed_pixel(bce, 5, 16) == pytest.approx((1 - p) / 256, rel=1e-4)
     assert loss_study.pull_at_missed_pixel(bce, 0, 16) == pytest.approx(p / 256, rel=1e-4)
+
+
+def test_a_gain_that_all_patients_share_is_certain():
+    before = np.array([0.60, 0.80, 0.95])
+    assert loss_study.paired_gain(before, before + 0.01) == pytest.approx((0.01, 0.01, 0.01))
+    assert loss_study.paired_gain(before, before - 0.01) == pytest.approx((-0.01, -0.01, -0.01))
+    assert loss_study.paired_gain(before, before**2) == bootstrap_interval(before**2 - before)

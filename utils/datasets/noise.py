@@ -14,8 +14,3 @@ def ramp_spectrum(shape: tuple[int, int], pixel: float, cutoff: float) -> np.nda
     rows, cols = shape
     f = np.hypot(fft.fftfreq(rows, pixel)[:, None], fft.rfftfreq(cols, pixel)[None])
     return f * np.exp(-((f / cutoff) ** 2))
-
-
-def grain(white: np.ndarray, spectrum: np.ndarray) -> np.ndarray:
-    """White noise [..., rows, cols] with the spectrum of `ramp_spectrum` given to each picture."""
-    return fft.irfft2(fft.rfft2(white) * spectrum, white.shape[-2:])

@@ -5,8 +5,7 @@ from utils.evaluation.calibration import (
     dropout_uncertainty, expected_calibration_error, reliability,
 )
 from utils.evaluation.intervals import (
-    bootstrap_interval, interval_numbers, interval_text, nested_intervals, paired_gain,
-    with_interval,
+    bootstrap_interval, interval_numbers, interval_text, nested_intervals, with_interval,
 )
 from utils.evaluation.surface import lung_table, surface_dice_by_area
 from utils.evaluation.tables import (
@@ -16,8 +15,8 @@ from utils.evaluation.tables import (
 
 __all__ = [
     "bootstrap_interval", "dropout_uncertainty", "expected_calibration_error",
-    "interval_numbers", "interval_text", "lung_table", "nested_intervals", "paired_gain",
-    "part_numbers", "patient_metrics", "ranked_slice", "reliability", "report_numbers",
+    "interval_numbers", "interval_text", "lung_table", "nested_intervals", "part_numbers",
+    "patient_metrics", "ranked_slice", "reliability", "report_numbers",
     "slice_metrics", "step_gains", "surface_dice_by_area", "with_interval", "write_tables",
 ]
 # fmt: on

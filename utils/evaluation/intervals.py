@@ -30,15 +30,6 @@ def bootstrap_interval(values: ArrayLike, seed: int = 2024) -> Interval:
     return float(scores.mean()), float(low), float(high)
 
 
-def paired_gain(before: ArrayLike, after: ArrayLike) -> Interval:
-    """Mean and interval of the patients' differences, after minus before.
-
-    The same patients in the same order on both sides: what all of them share cancels, so a gain
-    can be certain where the two means' own intervals overlap.
-    """
-    return bootstrap_interval(np.asarray(after, float) - np.asarray(before, float))
-
-
 def with_interval(values: ArrayLike, digits: int = 3) -> str:
     """A mean with its 95 % interval as text: "0.987 (0.981 to 0.991)"; "undefined" without any."""
     return interval_text(bootstrap_interval(values), digits)

@@ -86,24 +86,22 @@ def write_object(kind, made, read, mask, volume, file, regions):
 
 
 def _identify(dataset, content):
-    """Set the time of an object, and its UIDs, which follow from its content and that time.
+    """Set an object's time, $SOURCE_DATE_EPOCH (s since 1970) or now, and UIDs that follow from it.
 
-    The time is $SOURCE_DATE_EPOCH, seconds since 1970, where that is set: then the same mask gives
-    the same bytes (https://reproducible-builds.org/specs/source-date-epoch).
+    And from the content: so the same mask is the same bytes (reproducible-builds.org).
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     now = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now()
+    told = [dataset.SOPClassUID, now.isoformat(), *content]
+    uids = [generate_uid(entropy_srcs=[part, *told]) for part in ("object", "series", "dimensions")]
+    dataset.SOPInstanceUID, dataset.SeriesInstanceUID, dimensions = uids
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     for what in ("InstanceCreation", "Content", "StructureSet"):
         if f"{what}Date" in dataset:
             setattr(dataset, f"{what}Date", f"{now:%Y%m%d}")
             setattr(dataset, f"{what}Time", f"{now:%H%M%S.%f}")
     for item in dataset.get("ContributingEquipmentSequence", []):
         item.ContributionDateTime = f"{now:%Y%m%d%H%M%S.%f}"
-    content = [dataset.SOPClassUID, now.isoformat(), *content]
-    dataset.SOPInstanceUID, dataset.SeriesInstanceUID, dimensions = (
-        generate_uid(entropy_srcs=[part, *content]) for part in ("object", "series", "dimensions")
-    )
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     for sequence in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
         for item in dataset.get(sequence, []):
             item.DimensionOrganizationUID = dimensions

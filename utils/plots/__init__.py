@@ -11,11 +11,11 @@ from utils.plots.scores import (
     doubt_maps, prediction_summary, reliability_curves, score_intervals,
 )
 from utils.plots.style import (
-    COLOURS, LUNG_WINDOW, PLAIN, SOFT_TISSUE_WINDOW, new_figure, save_figure, use_style,
+    COLOURS, LUNG_WINDOW, SOFT_TISSUE_WINDOW, new_figure, save_figure, use_style,
 )
 
 __all__ = [
-    "COLOURS", "LUNG_WINDOW", "PLAIN", "SOFT_TISSUE_WINDOW", "architecture", "contrast_bars",
+    "COLOURS", "LUNG_WINDOW", "SOFT_TISSUE_WINDOW", "architecture", "contrast_bars",
     "doubt_maps", "dsc_histograms", "hu_histogram", "loss_curves_of_one_slice", "new_figure",
     "order_before_and_after", "overlay_grid", "prediction_summary", "reliability_curves",
     "save_figure", "score_intervals", "show_mask", "show_slice", "slice_curves",
