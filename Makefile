@@ -118,8 +118,9 @@ test-report: $(INSTALLED)  ## build the report from invented numbers (needs LaTe
 	  echo "$$tool is missing; on Debian: apt-get install $(LATEX)"; exit 1; }; done
 	$(PY) -m pytest -q tests/latex
 
-kill: $(INSTALLED)  ## kill training twenty times: every restart must end as an unbroken run
+kill: $(INSTALLED)  ## kill training and prediction twenty times: they must end as if unbroken
 	$(PY) tests/builders/kill_training.py --kills 20
+	$(PY) tests/builders/kill_cohort.py --kills 20
 
 fuzz: $(INSTALLED)  ## feed the loader thousands of broken files, and the project its own records, damaged
 	$(PY) -m tests.fuzz --seconds 100

@@ -20,6 +20,7 @@ from threshold_builders import MM, SETTINGS, Threshold, blob_of_lung
 
 from utils import inference, predict
 from utils.datasets.phantom.making import write_case
+from utils.dicom import case_folders
 from utils.dicom.reader import read_series
 from utils.errors import InputError
 from utils.inference import segment
@@ -120,7 +121,8 @@ class TestCommandLine:
     def test_a_folder_of_cases_is_segmented_case_by_case(self, predicted):
         out, printed = predicted
         names = sorted(path.name for path in out.iterdir())
-        written = [f"Case_00{n}{end}" for n in (0, 1) for end in (".png", "_seg.dcm", "_seg.npz")]
+        endings = (".png", "_report.json", "_seg.dcm", "_seg.npz")
+        written = [f"Case_00{n}{ending}" for n in (0, 1) for ending in endings]
         assert names == sorted([*written, "volumes.csv"])
         table = pd.read_csv(out / "volumes.csv")
         for row in table.to_dict("records"):
@@ -173,9 +175,9 @@ class TestCommandLine:
 def test_a_licence_beside_the_cases_does_not_make_them_one_series(cases, tmp_path):
     shutil.copytree(cases / "Images", tmp_path / "in")
     (tmp_path / "in/LICENSE").write_text("CC BY 4.0, " * 40)
-    names = [folder.name for folder in predict.case_folders(tmp_path / "in")]
+    names = [folder.name for folder in case_folders(tmp_path / "in")]
     assert names == ["Case_000", "Case_001"]
-    assert predict.case_folders(tmp_path / "in/Case_001") == [tmp_path / "in/Case_001"]
+    assert case_folders(tmp_path / "in/Case_001") == [tmp_path / "in/Case_001"]
 
 
 def test_a_folder_without_model_is_refused(tmp_path):

@@ -14,6 +14,7 @@ from phantom_builders import small_patient
 
 from utils import predict
 from utils.datasets.phantom.making import write_case
+from utils.dicom import case_folders
 from utils.dicom.reader import read_series
 from utils.masks.npz import load_mask
 from utils.masks.rtstruct import read_rtstruct
@@ -68,7 +69,7 @@ def test_files_beside_each_other_are_cases(images, tmp_path):
         for file in images.iterdir():
             archive.write(file, file.name)
     (scans / "notes.txt").write_text("no scan")
-    assert [entry.name for entry in predict.case_folders(scans)] == ["A.zip", "B.nii.gz"]
+    assert [entry.name for entry in case_folders(scans)] == ["A.zip", "B.nii.gz"]
     assert predict.main([str(scans), "--out", str(tmp_path / "out")]) == 0
     assert predict.main([str(images), "--out", str(tmp_path / "alone")]) == 0
     expected = load_mask(tmp_path / "alone/Case_000_seg.npz")

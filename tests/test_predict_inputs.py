@@ -13,6 +13,7 @@ from dicom_factory import SERIES
 from matplotlib import pyplot as plt
 
 from utils import predict
+from utils.dicom import case_folders
 from utils.masks.npz import load_mask
 from utils.plots import prediction_summary
 
@@ -93,6 +94,6 @@ def test_an_index_of_a_cd_beside_the_cases_does_not_make_them_one_series(tmp_pat
     case(tmp_path / "in/B")
     slice_ = next((tmp_path / "in/A").iterdir())
     (tmp_path / "in/DICOMDIR").write_bytes(slice_.read_bytes())
-    assert len(predict.case_folders(tmp_path / "in")) == 2
+    assert len(case_folders(tmp_path / "in")) == 2
     (tmp_path / "in/bare").write_bytes(slice_.read_bytes()[132:])
-    assert predict.case_folders(tmp_path / "in") == [tmp_path / "in"]
+    assert case_folders(tmp_path / "in") == [tmp_path / "in"]

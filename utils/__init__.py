@@ -26,6 +26,7 @@ In the order in which data travels:
     evaluation/   how good is it? tables, surfaces, intervals, calibration
     plots/        every figure
     report        the numbers that the report prints (report/build.py makes its PDF)
+    cohort        many cases, none of them done twice
     predict       a scan of your own in, lungs out
     workflow      the notebooks, one after the other
 

@@ -1,7 +1,6 @@
 """The cases of a data set: volumes (read once, then from a cache), masks, and both joined."""
 
 import hashlib
-import json
 import os
 import stat
 import time
@@ -16,7 +15,7 @@ from tqdm.auto import tqdm
 from utils.dicom import Volume, list_names, read_header, read_series
 from utils.errors import InputError, about
 from utils.masks import load_mask
-from utils.records import read_record
+from utils.records import checksum, read_record
 from utils.workspace import (
     cases_in,
     chosen_series,
@@ -142,7 +141,7 @@ def pair_fingerprint(hu: np.ndarray, mask: np.ndarray, spacing: Sequence[float])
 def _load_case(source, name, cache, series):
     """One case from the cache, read again from its files if need be."""
     folder = source / "Images" / name
-    names, fingerprint = _sources(folder, series)
+    names, fingerprint = sources_of(folder, series)
     volume = _cached(folder, names, cache / f"{name}.npy", fingerprint)
     if volume is None:
         with locked(cache):  # another process may have stored it meanwhile
@@ -158,23 +157,24 @@ def _load_case(source, name, cache, series):
     return volume
 
 
-def _sources(folder, series):
+def sources_of(folder: Path, series: str | None = None) -> tuple[list[str], str]:
     """Names of all files below a folder, and a digest of them, their sizes, times and first bytes.
 
-    And of `series`. Not of all bytes: to hash those would cost as much as to read the series, which
-    is what the cache is to spare. Whoever edits a file changes the time of its last change, which
-    nobody can set; and the first bytes hold the UIDs, which tell exchanged folders apart.
+    And of `series`. A single file has the name "". Not of all bytes: to hash those would cost as
+    much as to read the series, which is what the cache is to spare. Whoever edits a file changes
+    the time of its last change, which nobody can set; and the first bytes hold the UIDs, which tell
+    exchanged folders apart.
     """
     digest = hashlib.sha256((series or "").encode("utf-8", "replace"))
     with about(folder.name):
-        names = list_names(folder)
+        names = list_names(folder) if folder.is_dir() else [""]
         try:
             for name in names:
-                facts = os.stat(os.path.join(folder, name))
+                facts = os.stat(folder / name)
                 line = f"{name}\0{facts.st_size}\0{facts.st_mtime_ns}\0{facts.st_ctime_ns}\n"
                 digest.update(line.encode("utf-8", "replace"))
                 if stat.S_ISREG(facts.st_mode):
-                    with open(os.path.join(folder, name), "rb") as file:
+                    with open(folder / name, "rb") as file:
                         digest.update(file.read(4096))
         except OSError as error:
             raise InputError(f"{error.filename} cannot be read ({error.strerror})") from None
@@ -202,7 +202,7 @@ def _store(folder, names, series, path, fingerprint):
         "files": [place[os.path.relpath(file, folder)] for file in volume.files],
         "notes": list(volume.notes),
     }
-    write_json(path.with_suffix(".json"), facts | {"checksum": _checksum(facts)})
+    write_json(path.with_suffix(".json"), facts | {"checksum": checksum(facts)})
 
 
 def _array_facts(path):
@@ -220,11 +220,6 @@ def _checksum_of_file(path):
     return f"{checksum:08x}"
 
 
-def _checksum(facts):
-    """CRC-32 of a record."""
-    return f"{zlib.crc32(json.dumps(facts, sort_keys=True).encode()):08x}"
-
-
 def _cached(folder, names, path, fingerprint):
     """Volume from the cache; None if it is absent, of other sources, damaged or foreign.
 
@@ -234,7 +229,7 @@ def _cached(folder, names, path, fingerprint):
         facts = read_record(path.with_suffix(".json"), "volume", "")
         stated = facts.pop("checksum"), facts["format"], facts["fingerprint"]
         array = facts["array"]
-        if stated != (_checksum(facts), FORMAT, fingerprint):
+        if stated != (checksum(facts), FORMAT, fingerprint):
             return None
         if array["facts"] != _array_facts(path) and array["crc32"] != _checksum_of_file(path):
             return None

@@ -97,6 +97,9 @@ def command(main: Callable[..., int | None]) -> Callable[..., int]:
         except OSError as error:
             where = "" if error.filename is None else f"{printable(str(error.filename))}: "
             print(f"{where}{error.strerror or error}. Nothing more was done.", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("Stopped. What is finished is kept; start again to go on.", file=sys.stderr)
+            return 130
         return 1
 
     return told

@@ -5,25 +5,29 @@ python -m utils.predict FOLDER --out OUT    lungs of a series, or of each case o
 
 import argparse
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 from matplotlib import pyplot as plt
 from torch import nn
-from tqdm.auto import tqdm
 
 from utils import workspace
 from utils.anatomy import body_midline, lung_measures, reasons_to_doubt, split_lungs, stages
-from utils.dicom import CONTAINERS, read_header, read_series, unpacked
+from utils.cohort import Results, digest_of, memory_of, once
+from utils.dicom import CONTAINERS, case_folders, read_series, unpacked
 from utils.errors import InputError, command, printable, refused
 from utils.inference import segment, steadiness
 from utils.masks import WRITERS, save_mask
 from utils.plots import prediction_summary, use_style
-from utils.runtime import best_device
+from utils.runtime import best_device, spread
 from utils.settings import Settings, read_settings
 from utils.training import load_weights
 from utils.unet import build_unet
@@ -33,7 +37,6 @@ LEAST_STEADY = 0.975  # it reaches 0.984 to 0.992 on ten scans that go well
 NOTHING = np.zeros((1, 1, 1), np.int16)
 MEASURES = list(lung_measures(NOTHING, NOTHING, (1, 1, 1)))
 COLUMNS = ["case", "slices", *MEASURES, "doubts", "notes", "fault"]
-LOG = "predict.log"
 
 
 def load_model(folder: Path = WEIGHTS) -> tuple[nn.Module, Settings]:
@@ -51,39 +54,6 @@ def load_model(folder: Path = WEIGHTS) -> tuple[nn.Module, Settings]:
     return load_weights(build_unet(settings), weights, settings).to(best_device()), settings
 
 
-def case_folders(folder: Path | str) -> list[Path]:
-    """The series to segment: one folder each, or one file (NIfTI, NRRD, MetaImage, zip of DICOM).
-
-    folder : one series (DICOM files directly in it), a data set (`Images/Case_000` …), or a
-    folder whose sub-folders or files are a series each. Raises InputError when there is none.
-    """
-    folder = Path(folder)
-    if _is_container(folder):
-        return [folder]
-    if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}. Give a series, or a folder of cases.")
-    folder = folder / "Images" if (folder / "Images").is_dir() else folder
-    if not workspace.holds_files(folder):
-        raise InputError(f"{folder} holds no file, expected a CT series. Check the path.")
-    subfolders = sorted([*workspace.cases_in(folder), *filter(_is_container, folder.iterdir())])
-    if not subfolders or any(_is_dicom(entry) for entry in folder.iterdir() if entry.is_file()):
-        return [folder]
-    return subfolders
-
-
-def _is_container(file):
-    """Whether a file holds a whole scan that is not a folder of DICOM files."""
-    return file.is_file() and file.name.lower().endswith(CONTAINERS) and file.name[0] != "."
-
-
-def _is_dicom(file):
-    """Whether a file is DICOM, or would be but for a fault; a README and a CD's index are not."""
-    try:
-        return file.name.upper() != "DICOMDIR" and read_header(file, file.name) is not None
-    except InputError:
-        return True
-
-
 def predict_series(
     folder: Path | str,
     out: Path,
@@ -92,29 +62,30 @@ def predict_series(
     series: str | None = None,
     on_row: Callable[[dict[str, Any]], None] | None = None,
     formats: Sequence[str] = ("seg",),
+    lap: Callable[[str, Any], Any] = lambda stage, value: value,
 ) -> dict[str, Any]:
     """Segment one series and write what was found: `<case>_seg.npz`, `.png` and `_seg.dcm`.
 
     The DICOM SEG refers to the series and holds right and left lung as two segments; the npz
     holds `masks`, uint8 0/1 [slices, rows, cols], slice 0 at the feet end, as data sets of this
     project do. series : of several in the folder, see `read_series`. on_row : called with the row
-    before anything that is made from it. formats : of `masks.WRITERS`, for both lungs; NIfTI alone
-    where the scan is no DICOM. Returns the row, a dict: `case`, `slices`, `anatomy.lung_measures`,
-    `doubts` and `notes`, a text each: what the loader noted, and which format is not there
-    as headers or mask do not suffice for it. Raises InputError for what the loader refuses.
+    before anything that is made from it; lap : with each stage as it ends, and what came of it.
+    formats : of `masks.WRITERS`, for both lungs; NIfTI alone where the scan is no DICOM. Returns
+    the row: `case`, `slices`, `anatomy.lung_measures`, `doubts` and `notes`, a text each: what the
+    loader noted, and which format is not there. Raises InputError for what the loader refuses.
     """
-    volume = read_series(folder, series)
+    volume = lap("reading", read_series(folder, series))
     mask = segment(model, volume.hu, settings, volume.spacing, batch_size=1)
-    steps = list(stages(mask, volume.hu, volume.spacing))
-    mask = steps[-1][1].astype(np.uint8)
+    steps = list(stages(lap("network", mask), volume.hu, volume.spacing))
+    mask = lap("post-processing", steps[-1][1].astype(np.uint8))
     steady = steadiness(model, volume.hu, mask, settings, volume.spacing)
-    labels = split_lungs(mask, volume.spacing, body_midline(volume.hu))
+    labels = split_lungs(lap("steadiness", mask), volume.spacing, body_midline(volume.hu))
     measures = lung_measures(volume.hu, labels, volume.spacing)
     sentences = reasons_to_doubt(volume, labels)
     sentences += [sentence for *_, sentence in steps if sentence]
     if steady < LEAST_STEADY:
         sentences.append(f"Mirrored and moved slices are answered unlike (DSC {steady:.3f}).")
-    case = volume.identity["case"]
+    case = lap("sides, measures, doubts", volume.identity["case"])
     row = {"case": case, "slices": len(mask), **measures}
     row |= {"doubts": " ".join(sentences), "notes": " ".join(volume.notes)}
     out.mkdir(parents=True, exist_ok=True)
@@ -124,8 +95,9 @@ def predict_series(
     with workspace.written_whole(out / f"{case}.png") as temporary:
         prediction_summary(volume, labels, measures, sentences).savefig(temporary)
     plt.close()
+    lap("picture", None)
     notes = _write_masks(labels, volume, out / case, formats if volume.files else ["nifti"])
-    row["notes"] = " ".join([*volume.notes, *notes])
+    row["notes"] = lap("formats", " ".join([*volume.notes, *notes]))
     return row
 
 
@@ -148,64 +120,89 @@ def predict_folder(
     model_folder: Path = WEIGHTS,
     series: str | None = None,
     formats: Sequence[str] = ("seg",),
+    workers: int = 0,
+    scheduler: Any = None,
+    most: float = 0.0,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Segment a series or each case of a folder into `out`; see `predict_series`.
 
-    Writes `volumes.csv`, one row a case, anew after each. Whatever goes wrong with one case is its
-    row's `fault`, with a traceback in the log; the others are segmented all the same. Returns
-    (that table, faults). Raises InputError, before anything is computed, where there is no case or
-    `out` is no place to write to. series : see `read_series`; by default what `series.txt` says.
+    Returns (`volumes.csv` with a row a case, faults). What goes wrong with a case is its row's
+    `fault`, with a traceback in the log; what is finished is not done again. Raises InputError,
+    before anything is computed, where there is no case or `out` is no place to write to. series :
+    by default what `series.txt` says. workers, scheduler, most : of `spread`; else done here.
     """
-    folder, out = Path(folder), Path(out)
-    cases, chosen = case_folders(folder), workspace.chosen_series(folder)
+    folder, out, model_folder = Path(folder), Path(out).absolute(), Path(model_folder).absolute()
+    cases, chosen = [c.absolute() for c in case_folders(folder)], workspace.chosen_series(folder)
     _check_out(out, folder)
-    model, settings = load_model(model_folder)
-    use_style()
-    rows: list[dict[str, Any]] = []
+    model = load_model(model_folder)
+    weights = digest_of([model_folder / "model.safetensors"])
+    facts = {"weights": weights, "settings": asdict(model[1]), "formats": [*formats]}
+    names = [_result_name(case) for case in cases]
+    first = {name: n for n, name in reversed([*enumerate(names)])}
+    jobs = [
+        {"case": case, "stem": out / name, "taken": first[name] < n, "model": model_folder,
+         "series": series or chosen.get(case.name), "facts": facts, "most": most}
+        for n, (case, name) in enumerate(zip(cases, names, strict=True))
+    ]  # fmt: skip
+    with workspace.locked(out.resolve()):
+        results = Results(out, names, COLUMNS)
+        if workers or scheduler:
+            function, costs = "utils.predict:_segmented", lambda job: memory_of(job["case"])
+            found = spread(function, jobs, workers, scheduler, costs, most)
+        else:
+            keep = (partial(results.keep, n) for n in range(len(jobs)))
+            found = enumerate(map(partial(_segmented, model=model), jobs, keep))
+        return results.gather(found)
 
-    def keep(found):
-        rows[-1] |= found
-        return _write_rows(rows, out)
 
-    for case in tqdm(cases, desc="segmenting", unit="case"):
-        rows.append({"case": printable(case.absolute().name)})
-        wanted = series or chosen.get(case.name)
-        try:
-            with unpacked(case) as opened:
-                table = keep(predict_series(opened, out, model, settings, wanted, keep, formats))
-        except Exception as error:  # any fault of one case is its own
-            table = keep({"fault": _logged(error, rows[-1]["case"], out)})
-    return table, [row["fault"] for row in rows if "fault" in row]
+def _result_name(case):
+    """How the results of a case are called: as its folder, or as its file without the ending."""
+    endings = [e for e in CONTAINERS if case.name.lower().endswith(e) and case.is_file()]
+    return printable(case.name[: len(case.name) - len((*endings, "")[0])])
+
+
+def _segmented(job, keep=lambda row: None, model=None):
+    """The report of a case, or its row so far, its fault and a traceback; in whatever process."""
+    row, case, stem = {}, job["case"], job["stem"]
+
+    def on_row(found):
+        keep(row | found)
+        row.update(found)
+
+    def work(lap):
+        memory_of(case, job["most"] or psutil.virtual_memory().total)
+        network = model or _loaded(job["model"], job["facts"]["weights"])
+        use_style()
+        with unpacked(case) as opened:
+            options = job["series"], on_row, job["facts"]["formats"], lap
+            return predict_series(opened, stem.parent, *network, *options)
+
+    try:
+        if job["taken"]:
+            raise InputError(f"The results of another case are called {stem.name}. Rename one")
+        return once(case, stem, job["series"], job["facts"], work)
+    except Exception as error:  # any fault of one case is its own
+        said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        return {"row": row, "fault": said, "trace": traceback.format_exc()}
+
+
+@cache
+def _loaded(folder, weights):
+    """The model of a folder, in a process that is asked for many cases."""
+    if digest_of([folder / "model.safetensors"]) == weights:
+        return load_model(folder)
+    raise InputError(f"The weights in {folder} were changed meanwhile. Start again")
 
 
 def _check_out(out, folder):
-    """Make the folder for results with an empty table, or raise InputError."""
+    """Make the folder for results, or raise InputError."""
     if folder.resolve() in (out.resolve(), *out.resolve().parents):
         raise InputError(
             f"--out {out} lies in the input {folder}, which is never written to. Choose another."
         )
     with refused(f"--out {out} is no folder that can be written to", "Choose another.", OSError):
         out.mkdir(parents=True, exist_ok=True)
-        (out / LOG).unlink(missing_ok=True)
-    _write_rows([], out)
-
-
-def _write_rows(rows, out):
-    """Write and return the table of all cases so far; what a case does not have stays empty."""
-    table = pd.DataFrame(rows, columns=COLUMNS).astype({"slices": "Int64"})
-    texts = ["doubts", "notes", "fault"]
-    table[texts] = table[texts].astype(object).fillna("")
-    workspace.write_table(out / "volumes.csv", table, float_format="%.4f")
-    return table
-
-
-def _logged(error, case, out):
-    """An error as one sentence that begins with the case, its traceback kept in the log."""
-    with (out / LOG).open("a", encoding="utf-8", errors="backslashreplace") as log:
-        log.write(f"{case}\n{traceback.format_exc()}\n")
-    said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-    said = printable(said) if said.startswith(case) else printable(f"{case}: {said}")
-    return f"{said.rstrip('.')}. {LOG} has the traceback."
+        tempfile.TemporaryFile(dir=out).close()
 
 
 @command
@@ -221,10 +218,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--format", nargs="+", choices=WRITERS, default=["seg"],
                         help="how to write both lungs beside npz (dcm2niix cannot read a SEG of two"
                         " segments: take nifti)")  # fmt: skip
+    parser.add_argument("--workers", type=int, default=0, help="processes, one case each at a time")
+    parser.add_argument("--scheduler", help="address of a Dask scheduler, in place of --workers")
+    parser.add_argument("--memory", type=float, default=0, help="GB for all at work; else all")
     chosen = parser.parse_args(arguments)
-    table, faults = predict_folder(
-        chosen.folder, chosen.out, chosen.model, chosen.series, chosen.format
-    )
+    options = chosen.model, chosen.series, chosen.format, chosen.workers, chosen.scheduler
+    table, faults = predict_folder(chosen.folder, chosen.out, *options, 1e9 * chosen.memory)
     for row in table[table["both"].notna()].to_dict("records"):
         print(
             f"{row['case']}: {row['both']:.2f} litres (right {row['right']:.2f}, "

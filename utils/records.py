@@ -6,6 +6,7 @@ missing, "*" stands for any other), or the name of another form.
 """
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ def parsed(text: str, kind: str) -> Any:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return content
+
+
+def checksum(facts: dict[str, Any]) -> str:
+    """CRC-32 of a record, which is kept in it to tell damage."""
+    return f"{zlib.crc32(json.dumps(facts, sort_keys=True).encode()):08x}"
 
 
 def check(value: Any, form: Any, where: str = "") -> None:

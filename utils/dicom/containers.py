@@ -1,4 +1,4 @@
-"""A CT that does not come as a folder of DICOM: NIfTI, NRRD, MetaImage, or DICOM in a zip."""
+"""What a CT comes in: a folder of DICOM or a zip of one; or NIfTI, NRRD, MetaImage, one file."""
 
 import gzip
 import math
@@ -12,8 +12,10 @@ import numpy as np
 
 from utils.dicom.files import MOST_FILES
 from utils.dicom.frames import LARGEST_SIDE, MOST_SLICES
+from utils.dicom.header import read_header
 from utils.dicom.pixels import LARGEST_VOLUME, LOWEST_HU
 from utils.errors import InputError, refusals, refused
+from utils.workspace import cases_in, holds_files
 
 READERS = {".nii": "Nifti", ".nii.gz": "Nifti", ".nrrd": "Nrrd", ".nhdr": "Nrrd",
            ".mha": "Meta", ".mhd": "Meta"}  # fmt: skip
@@ -21,6 +23,39 @@ CONTAINERS = (*READERS, ".zip")  # endings of names, in lower case
 LEAST_AIR = 0.01  # of all voxels; around and in a chest there is far more
 LARGEST_UNPACKED = 4 * 1024**3  # bytes of a zip; a few thousand slices
 refusal = refusals(__file__)
+
+
+def case_folders(folder: Path | str) -> list[Path]:
+    """The series to segment: one folder each, or one file (NIfTI, NRRD, MetaImage, zip of DICOM).
+
+    folder : one series (DICOM files directly in it), a data set (`Images/Case_000` …), or a
+    folder whose sub-folders or files are a series each. Raises InputError when there is none.
+    """
+    folder = Path(folder)
+    if _is_container(folder):
+        return [folder]
+    if not folder.is_dir():
+        raise InputError(f"There is no folder {folder}. Give a series, or a folder of cases.")
+    folder = folder / "Images" if (folder / "Images").is_dir() else folder
+    if not holds_files(folder):
+        raise InputError(f"{folder} holds no file, expected a CT series. Check the path.")
+    subfolders = sorted([*cases_in(folder), *filter(_is_container, folder.iterdir())])
+    if not subfolders or any(_is_dicom(entry) for entry in folder.iterdir() if entry.is_file()):
+        return [folder]
+    return subfolders
+
+
+def _is_container(file):
+    """Whether a file holds a whole scan that is not a folder of DICOM files."""
+    return file.is_file() and file.name.lower().endswith(CONTAINERS) and file.name[0] != "."
+
+
+def _is_dicom(file):
+    """Whether a file is DICOM, or would be but for a fault; a README and a CD's index are not."""
+    try:
+        return file.name.upper() != "DICOMDIR" and read_header(file, file.name) is not None
+    except InputError:
+        return True
 
 
 @contextmanager
