@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,6 @@ from utils.workspace import locked
 MOVED = (3, -5)  # pixels of the network, down and left; not what it halves evenly
 
 
-@torch.inference_mode()
 def segment(
     model: nn.Module,
     hu: np.ndarray,
@@ -32,17 +32,36 @@ def segment(
     """Segment the lungs of one volume.
 
     hu : int16 [slices, rows, cols], Hounsfield units; may be memory-mapped, as only a batch of
-    slices is read at a time. spacing : (slice, row, col) mm. Returns a uint8 mask 0/1 of the
-    same shape: where `slice_logits` are above 0.
+    slices is read at a time. spacing : (slice, row, col) mm. batch_size : slices at a time on an
+    accelerator; on a processor, each core has one. Returns a uint8 mask 0/1 of the same shape:
+    where `slice_logits` are above 0.
     """
     mask = np.empty(hu.shape, np.uint8)
     hu = body_in_air(hu) if settings.body_only else hu
-    for start in range(0, len(hu), batch_size):
-        batch = slice(start, start + batch_size)
+
+    def fill(batch):
         mask[batch] = (slice_logits(model, hu[batch], settings, spacing) > 0).cpu().numpy()
+
+    _spread(fill, len(hu), batch_size, model)
     return mask
 
 
+def _spread(function, count, size, model):
+    """function(slice) of each `size` of `count`; on a processor of each one, in a thread a core.
+
+    Many cores at one small slice wait for each other after every layer.
+    """
+    cores = torch.get_num_threads()
+    threads, size = (cores, 1) if next(model.parameters()).device.type == "cpu" else (1, size)
+    batches = [slice(start, start + size) for start in range(0, count, size)]
+    try:
+        with ThreadPoolExecutor(threads, "", torch.set_num_threads, (cores // threads,)) as pool:
+            return list(pool.map(torch.inference_mode()(function), batches))
+    finally:
+        torch.set_num_threads(cores)  # of threads to come
+
+
+@torch.inference_mode()
 def slice_logits(
     model: nn.Module, hu: np.ndarray, settings: Settings, spacing: Sequence[float]
 ) -> torch.Tensor:
@@ -72,7 +91,6 @@ def logits_of(model: nn.Module, images: torch.Tensor, settings: Settings) -> tor
     return logits
 
 
-@torch.inference_mode()
 def steadiness(
     model: nn.Module, hu: np.ndarray, mask: np.ndarray, settings: Settings, spacing: Sequence[float]
 ) -> float:
@@ -84,15 +102,23 @@ def steadiness(
     """
     used = np.flatnonzero(mask.any((1, 2)))
     used = used[np.unique(np.linspace(0, len(used) - 1, min(12, len(used))).astype(int))]
-    slices = torch.from_numpy(np.array((body_in_air(hu) if settings.body_only else hu)[used]))
+    hu = (body_in_air(hu) if settings.body_only else hu)[used]
     grid, device = whole_grid(hu.shape, spacing, settings), next(model.parameters()).device
-    images = to_unit_range(grid.to_network(slices, AIR), settings.window)[:, None].to(device)
-    near = grid.to_network(torch.from_numpy(mask[used] > 0), 0)[:, None].to(device)
-    near, (down, right) = nn.functional.max_pool2d(near, 21, 1, 10) > 0, MOVED
-    one = (model(images) > 0) & near
-    mirrored = (model(images.flip(3)).flip(3) > 0) & near
-    moved = near & (model(images.roll((down, right), (2, 3))).roll((-down, -right), (2, 3)) > 0)
-    return min(float(dice((one & o).sum(), one.sum(), o.sum())) for o in (mirrored, moved))
+    (down, right), pool = MOVED, nn.functional.max_pool2d
+
+    def counts(batch):
+        """Pixels of the three answers, and those that each shares with the first."""
+        slices = grid.to_network(torch.from_numpy(hu[batch]), AIR)
+        images = to_unit_range(slices, settings.window)[:, None].to(device)
+        near = grid.to_network(torch.from_numpy(mask[used[batch]] > 0), 0)[:, None].to(device)
+        near = pool(pool(near, (21, 1), 1, (10, 0)), (1, 21), 1, (0, 10)) > 0
+        one, mirrored = model(images) > 0, (model(images.flip(3)) > 0).flip(3)
+        moved = (model(images.roll((down, right), (2, 3))) > 0).roll((-down, -right), (2, 3))
+        answers = torch.stack([one, mirrored, moved]) & near
+        return torch.stack([answers.sum((1, 2, 3, 4)), (answers & one).sum((1, 2, 3, 4))]).cpu()
+
+    sizes, shared = sum(_spread(counts, len(used), 12, model), torch.zeros(2, 3, dtype=int))
+    return min(float(dice(shared[n], sizes[0], sizes[n])) for n in (1, 2))
 
 
 @torch.inference_mode()
