@@ -27,7 +27,7 @@ from utils.errors import InputError, command, printable, refused
 from utils.inference import segment, steadiness
 from utils.masks import WRITERS, save_mask
 from utils.plots import prediction_summary, use_style
-from utils.runtime import best_device, spread
+from utils.runtime import best_device, keep_freed_memory, spread
 from utils.settings import Settings, read_settings
 from utils.training import load_weights
 from utils.unet import build_unet
@@ -74,22 +74,25 @@ def predict_series(
     the row: `case`, `slices`, `anatomy.lung_measures`, `doubts` and `notes`, a text each: what the
     loader noted, and which format is not there. Raises InputError for what the loader refuses.
     """
+    keep_freed_memory()  # as arrays of half the scan come and go
     volume = lap("reading", read_series(folder, series))
-    mask = segment(model, volume.hu, settings, volume.spacing, batch_size=1)
-    steps = list(stages(lap("network", mask), volume.hu, volume.spacing))
-    mask = lap("post-processing", steps[-1][1].astype(np.uint8))
+    mask, taken = lap("network", segment(model, volume.hu, settings, volume.spacing)), []
+    for _, after, _, sentence in stages(mask, volume.hu, volume.spacing):
+        mask, taken = after.view(np.uint8), [*taken, sentence]  # those on the way are let go
+    lap("post-processing", mask)
     steady = steadiness(model, volume.hu, mask, settings, volume.spacing)
     labels = split_lungs(lap("steadiness", mask), volume.spacing, body_midline(volume.hu))
     measures = lung_measures(volume.hu, labels, volume.spacing)
-    sentences = reasons_to_doubt(volume, labels)
-    sentences += [sentence for *_, sentence in steps if sentence]
+    sentences = [*reasons_to_doubt(volume, labels), *filter(None, taken)]
     if steady < LEAST_STEADY:
         sentences.append(f"Mirrored and moved slices are answered unlike (DSC {steady:.3f}).")
     case = lap("sides, measures, doubts", volume.identity["case"])
     row = {"case": case, "slices": len(mask), **measures}
     row |= {"doubts": " ".join(sentences), "notes": " ".join(volume.notes)}
     out.mkdir(parents=True, exist_ok=True)
+    keep_freed_memory()  # anew: writing needs little of what came before
     save_mask(out / f"{case}_seg.npz", mask)
+    del mask, after
     if on_row:
         on_row(row)
     with workspace.written_whole(out / f"{case}.png") as temporary:

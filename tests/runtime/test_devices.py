@@ -2,6 +2,7 @@
 
 import resource
 
+import psutil
 import pytest
 import torch
 
@@ -72,3 +73,6 @@ def test_freed_memory_is_kept():
     devices.keep_freed_memory()
     faults_of_large_buffers()
     assert faults_of_large_buffers() < 2**14  # pages of one buffer; without it ten times that
+    kept = psutil.Process().memory_info().rss
+    devices.keep_freed_memory()
+    assert psutil.Process().memory_info().rss < kept - 2**25  # goes back

@@ -60,9 +60,8 @@ def _largest_dense_piece(hu, spacing):
     step = max(1, round(COARSE / spacing[2]))
     rounds = 2 if step * spacing[2] < 3 else 1  # about 4 mm
     opened = ndimage.binary_opening(hu[:, ::step, ::step] > SOFT, ACROSS, iterations=rounds)
-    pieces, _ = ndimage.label(opened, TOUCHING)
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
+    pieces, count = ndimage.label(opened, TOUCHING)
+    sizes = np.bincount(pieces[opened], minlength=count + 1)
     return (pieces == sizes.argmax()) & opened, step
 
 

@@ -42,7 +42,9 @@ def _gas_below(hu, mask, most):
 def gas_within(hu, mask, spacing):
     """Pools of gas with a wall of tissue that a mask holds, as the bowel's; yields bool arrays."""
     below = _gas_below(hu, mask, GAS_BELOW)
-    empty = ndimage.gaussian_filter(hu * np.float32(1), (0, 0.5, 0.5)) < below
+    empty = np.zeros(hu.shape, bool)
+    for number, each in enumerate(hu):  # floats of a whole scan would be twice itself
+        empty[number] = ndimage.gaussian_filter(each * np.float32(1), 0.5) < below
     for pool, _ in pieces_of(empty, mask, spacing):
         if wall_share(pool, hu, spacing) >= GAS_WALLED:
             yield ndimage.binary_dilation(pool, ACROSS) & mask & (hu < below)

@@ -98,6 +98,5 @@ def litres(voxels: Any, spacing: Sequence[float]) -> Any:
 
 def volumes_in_litres(labels: np.ndarray, spacing: tuple[float, float, float]) -> dict[str, float]:
     """Volumes of a label map of `split_lungs`, in litres: `both`, `right` and `left`."""
-    counts = np.bincount(labels.ravel(), minlength=3)
-    right, left = (float(litres(counts[side], spacing)) for side in (RIGHT, LEFT))
+    right, left = (float(litres(np.count_nonzero(labels == n), spacing)) for n in (RIGHT, LEFT))
     return {"both": right + left, "right": right, "left": left}

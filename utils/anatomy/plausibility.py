@@ -76,7 +76,8 @@ def _of_the_lungs(volume, labels, body):
     inside = volume.hu[mask]
     yield from _unseen("median of the lungs", float(np.median(inside)))
     yield from _unseen("denser than -200 HU in the lungs", 100 * float((inside > -200).mean()))
-    share = mask[used].sum() / (body | mask)[used].sum()
+    inside_body = sum(np.count_nonzero(body[z] | mask[z]) for z in np.flatnonzero(used))
+    share = np.count_nonzero(mask) / inside_body
     yield from _unseen("lungs in the body's cross-sections", 100 * share)
     ends = [end for end, z in (("feet", 0), ("head", -1)) if labels[z].any()]
     if ends:
@@ -92,10 +93,11 @@ def _of_the_lungs(volume, labels, body):
 def _of_the_air(volume, labels, body):
     """Doubts from air in the body, on a grid of about 2 mm: lung left out, gas taken in."""
     step = max(1, round(COARSE / volume.spacing[2]))
-    hu, mask, inside, windpipe = (
-        array[:, ::step, ::step]
-        for array in (volume.hu, labels > 0, body, airway_mask(volume.hu, volume.spacing))
+    windpipe = airway_mask(volume.hu, volume.spacing)
+    hu, labels, inside, windpipe = (
+        array[:, ::step, ::step] for array in (volume.hu, labels, body, windpipe)
     )
+    mask = labels > 0
     spacing = (volume.spacing[0], step * volume.spacing[1], step * volume.spacing[2])
     yield from _unseen("tissue just around the lungs", 100 * wall_share(mask, hu, spacing))
     lost = left_out(hu, mask, inside & ~windpipe, spacing).sum()

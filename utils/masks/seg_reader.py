@@ -77,7 +77,7 @@ def _masks(source, volume):
             parts = {number: frame == number for number in np.unique(frame).tolist()}
         else:
             entry = _macro([group, *shared], "SegmentIdentificationSequence")
-            parts = {integer(entry or Dataset(), "ReferencedSegmentNumber"): frame}
+            parts = {integer(entry or Dataset(), "ReferencedSegmentNumber"): frame != 0}
         places = {(number, k) for number in parts}
         if not parts.keys() <= regions.keys() or filled & places:
             raise refusal("segment of a frame", count)
@@ -120,7 +120,7 @@ def _region(segment):
 
 
 def _pixels(source, kind, shape, segments):
-    """Frames [frames, rows, cols]: bool, or the segments' numbers of a label map."""
+    """Frames [frames, rows, cols]: 0 where there is nothing, or the segments' numbers."""
     dataset, bits = source.dataset, integer(source.dataset, "BitsAllocated")
     found = tuple(integer(dataset, key, 0) for key in ("NumberOfFrames", "Rows", "Columns"))
     if found[1:] != shape[1:] or not 1 <= found[0] <= shape[0] * segments:
@@ -132,9 +132,9 @@ def _pixels(source, kind, shape, segments):
     if kind == "LABELMAP":
         return pixels
     high = integer(dataset, "MaximumFractionalValue", 0) if kind == "FRACTIONAL" else 1
-    if ((pixels != 0) & (pixels != high)).any():
+    if any(((frame != 0) & (frame != high)).any() for frame in pixels):
         raise refusal("soft", kind, high)
-    return pixels != 0
+    return pixels
 
 
 def _macro(groups, keyword):

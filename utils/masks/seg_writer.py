@@ -81,7 +81,7 @@ def write_object(kind, made, read, mask, volume, file, regions):
                 raise refusal("headers", kind, error) from None
             written = read(temporary, volume)
             for number, region in enumerate(regions, 1):
-                if not np.array_equal(written.get(region, 0 * labels), labels == number):
+                if ((labels == number) != written.get(region, 0)).any():
                     raise InputError("it does not read back as it was written")
 
 
@@ -111,7 +111,7 @@ def checked_labels(mask, volume, regions):
     """The mask as uint8 labels, if shape and values are those of `regions` on `volume`."""
     if mask.shape != volume.hu.shape:
         raise refusal("shape of labels", mask.shape, volume.hu.shape)
-    labels = mask.astype(np.uint8) if mask.dtype.kind in "buif" else None
+    labels = mask.astype(np.uint8, copy=False) if mask.dtype.kind in "buif" else None
     if labels is None or (labels != mask).any() or labels.max() > len(regions):
         raise refusal("values of labels", len(regions), ", ".join(regions))
     return labels

@@ -36,8 +36,8 @@ def show_slice(
 
 def show_mask(axis: Axes, mask: np.ndarray, colour: str) -> None:
     """Lay a translucent mask with a firm outline over a slice."""
-    tint = np.zeros((*mask.shape, 4))
-    tint[mask > 0] = to_rgba(COLOURS[colour], 0.35)
+    tint = np.zeros((*mask.shape, 4), np.uint8)  # of float64 a page of slices would be 200 MB
+    tint[mask > 0] = np.multiply(to_rgba(COLOURS[colour], 0.35), 255).round()
     axis.imshow(tint, aspect=axis.get_aspect())  # imshow would set it back to square pixels
     if mask.any() and min(mask.shape) > 1:  # a single row has no outline
         axis.contour(mask, levels=[0.5], colors=[COLOURS[colour]], linewidths=0.6)
