@@ -76,23 +76,17 @@ def predict_series(
     """
     keep_freed_memory()  # as arrays of half the scan come and go
     volume = lap("reading", read_series(folder, series))
-    mask, taken = lap("network", segment(model, volume.hu, settings, volume.spacing)), []
-    for _, after, _, sentence in stages(mask, volume.hu, volume.spacing):
-        mask, taken = after.view(np.uint8), [*taken, sentence]  # those on the way are let go
-    lap("post-processing", mask)
-    steady = steadiness(model, volume.hu, mask, settings, volume.spacing)
-    labels = split_lungs(lap("steadiness", mask), volume.spacing, body_midline(volume.hu))
+    mask, sentences = _mask_and_doubts(volume, model, settings, lap)
+    labels = split_lungs(mask, volume.spacing, body_midline(volume.hu))
     measures = lung_measures(volume.hu, labels, volume.spacing)
-    sentences = [*reasons_to_doubt(volume, labels), *filter(None, taken)]
-    if steady < LEAST_STEADY:
-        sentences.append(f"Mirrored and moved slices are answered unlike (DSC {steady:.3f}).")
+    sentences = [*reasons_to_doubt(volume, labels), *sentences]
     case = lap("sides, measures, doubts", volume.identity["case"])
     row = {"case": case, "slices": len(mask), **measures}
     row |= {"doubts": " ".join(sentences), "notes": " ".join(volume.notes)}
     out.mkdir(parents=True, exist_ok=True)
     keep_freed_memory()  # anew: writing needs little of what came before
     save_mask(out / f"{case}_seg.npz", mask)
-    del mask, after
+    del mask
     if on_row:
         on_row(row)
     with workspace.written_whole(out / f"{case}.png") as temporary:
@@ -102,6 +96,18 @@ def predict_series(
     notes = _write_masks(labels, volume, out / case, formats if volume.files else ["nifti"])
     row["notes"] = lap("formats", " ".join([*volume.notes, *notes]))
     return row
+
+
+def _mask_and_doubts(volume, model, settings, lap):
+    """The mask of both lungs, post-processed, uint8, and what steps and steadiness have to say."""
+    mask, sentences = lap("network", segment(model, volume.hu, settings, volume.spacing)), []
+    for _, after, _, sentence in stages(mask, volume.hu, volume.spacing):
+        mask, sentences = after.view(np.uint8), [*sentences, sentence]  # earlier ones are let go
+    lap("post-processing", mask)
+    steady = steadiness(model, volume.hu, mask, settings, volume.spacing)
+    if lap("steadiness", steady) < LEAST_STEADY:
+        sentences.append(f"Mirrored and moved slices are answered unlike (DSC {steady:.3f}).")
+    return mask, filter(None, sentences)
 
 
 def _write_masks(labels, volume, stem, formats):
