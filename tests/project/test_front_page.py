@@ -69,7 +69,8 @@ def test_a_job_on_a_gpu_is_told_when_it_has_been_measured(tmp_path):
     rows = "batch,job s,faster than plain\n3,90,2.5\n16,40,5.5\n"
     (tmp_path / "full_job.csv").write_text(f"# Some GPU, 8 threads, torch 2\n{rows}")
     told = front_page.speed_table(tmp_path)
-    assert "| 40 s with batches of 16, 5.5 times as fast as the usual loop, on Some GPU, 8" in told
+    assert "| 90 s with batches of 3, 2.5 times as fast as the usual loop with its 3; 40 s" in told
+    assert "16, 5.5 times as fast as the usual loop with its 3: on Some GPU, 8 threads |" in told
     assert "not measured" not in told
 
 
