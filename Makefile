@@ -136,6 +136,7 @@ bench: $(INSTALLED)  ## timings against peers, side by side, into benchmarks/res
 	$(PY) -m benchmarks.training_speed
 	$(PY) -m benchmarks.training_memory
 	$(PY) -m benchmarks.viewer_speed
+	$(PY) -m benchmarks.cohort
 
 # The studies show no viewer; the state of their progress bars would be 2 MB a notebook.
 notebooks: phantom  ## execute the committed notebooks in place
