@@ -110,6 +110,18 @@ def test_files_and_folders_follow_the_umask(tmp_path, mask):
         assert (tmp_path / folder).stat().st_mode & 0o777 == 0o777 & ~mask
 
 
+def test_what_killed_processes_left_is_swept_before_and_after(tmp_path):
+    """A worker may be killed while the folder is locked; nothing of a user's is swept."""
+    left, own = f"{workspace.UNFINISHED}{16 * 'a'}.png", f"{workspace.UNFINISHED}notes.txt"
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / left).touch()
+    (tmp_path / "run" / own).touch()
+    with workspace.locked(tmp_path / "run"):
+        assert [file.name for file in (tmp_path / "run").iterdir()] == [own]
+        (tmp_path / "run" / left).touch()
+    assert [file.name for file in (tmp_path / "run").iterdir()] == [own]
+
+
 def test_a_longest_name_can_be_written(tmp_path):
     """The name of what is unfinished does not grow with that of the file."""
     workspace.write_json(tmp_path / f"{250 * 'n'}.json", {})

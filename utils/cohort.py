@@ -140,7 +140,7 @@ class Results:
 
     def gather(self, outcomes: Iterable[tuple[int, Any]]) -> tuple[pd.DataFrame, list[str]]:
         """(table, faults) of reports or faults as they come, which are kept at once."""
-        bar = tqdm(outcomes, "segmenting", len(self.names), unit="case", smoothing=0)
+        bar = tqdm(outcomes, "segmenting", len(self.names), unit="case", smoothing=0.05)
         try:
             for number, found in bar:
                 found = found or {"row": {}, "fault": ENDED, "trace": ""}

@@ -176,8 +176,8 @@ def written_whole(path: Path | str) -> Iterator[Path]:
 def locked(folder: Path) -> Iterator[None]:
     """Make a folder and have it alone for the time of a with block; another process waits.
 
-    What a killed process had begun to write there is swept away, which is safe now. Raises
-    InputError for a link, through which nothing is written, and where the system denies it.
+    What killed processes had begun to write there is swept away before and after, as is safe then.
+    Raises InputError for a link, through which nothing is written, and where the system denies it.
     """
     advice = "Free some space, or give permission. Finished files are as they were."
     with refused(f"{shown(folder)} cannot be written to", advice, OSError):
@@ -191,9 +191,11 @@ def locked(folder: Path) -> Iterator[None]:
             print(f"Another process works in {shown(folder)}; this one waits.", flush=True)
             lock.acquire()
         with lock:
-            for leftover in folder.glob(UNFINISHED + 16 * "[0-9a-f]" + "*"):
-                leftover.unlink()
-            yield
+            for over in (False, True):
+                for leftover in folder.glob(UNFINISHED + 16 * "[0-9a-f]" + "*"):
+                    leftover.unlink()
+                if not over:
+                    yield
 
 
 def write_table(path: Path | str, table: "pd.DataFrame", **options: Any) -> None:
