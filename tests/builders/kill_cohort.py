@@ -21,7 +21,7 @@ from PIL import Image
 
 from utils.masks import load_mask
 
-CASES = 8
+CASES = 12
 # one moment for all SEGs, so that equal masks are equal bytes; and no more threads than cores
 ENVIRONMENT = {"SOURCE_DATE_EPOCH": "1234567890", "OMP_NUM_THREADS": "1"}
 
@@ -62,6 +62,14 @@ def check_whole(out):
     return finished
 
 
+def wait_for_reports(process, out, count):
+    """Wait until so many cases are finished, or the process has ended; returns the seconds."""
+    began = time.monotonic()
+    while process.poll() is None and len(list(out.glob("*_report.json"))) < count:
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
 def kill_and_compare(folder, kills, seed=0):
     """Run once unbroken and once killed `kills` times; returns how many were finished at each.
 
@@ -70,14 +78,18 @@ def kill_and_compare(folder, kills, seed=0):
     """
     random.seed(seed)
     cases, model = small_cohort(folder, CASES)
-    began = time.monotonic()
-    assert start(cases, folder / "unbroken", model).wait() == 0
-    length, expected = time.monotonic() - began, results(folder / "unbroken")
+    process = start(cases, folder / "unbroken", model)
+    begins = wait_for_reports(process, folder / "unbroken", 1)
+    assert process.wait() == 0
+    expected = results(folder / "unbroken")
     counts, before, turn = [], {}, 0
     while len(counts) < kills:
         out = folder / f"broken {turn}"
         process = start(cases, out, model)
-        time.sleep(random.uniform(0, length))
+        if more := random.randrange(5):  # otherwise killed while it starts
+            # waited for, since the load of the machine must not decide where a kill falls
+            wait_for_reports(process, out, len(before) + more)
+        time.sleep(random.uniform(0, 0.5 if more else begins))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         finished = check_whole(out)
