@@ -185,6 +185,13 @@ def test_the_estimate_of_memory_is_that_of_all_slices(tmp_path):
         cohort.memory_of(tmp_path / "a", 5e8)
 
 
+def test_a_pipe_among_the_files_is_not_waited_for(made, tmp_path):
+    shutil.copytree(made / "in/P00", tmp_path / "in/P00")
+    os.mkfifo(tmp_path / "in/P00/pipe")
+    table, faults = predict_folder(tmp_path / "in", tmp_path / "out", made / "model")
+    assert faults == [] and table["notes"][0] == "Skipped 1 not DICOM (pipe)."
+
+
 def test_two_cases_of_one_name_do_not_overwrite_each_other(made, tmp_path):
     shutil.copytree(made / "in", tmp_path / "in")
     shutil.make_archive(str(tmp_path / "in/P00"), "zip", tmp_path / "in/P02")
