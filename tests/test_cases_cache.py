@@ -166,7 +166,7 @@ def test_a_killed_write_leaves_no_trusted_half(two_cases, reads, monkeypatch):
     load_cases("small", ["Case_001"])
     array, facts = cache_of(two_cases)
     with monkeypatch.context() as patch:
-        patch.setattr(cases.json, "dumps", killed)
+        patch.setattr("json.dumps", killed)
         with pytest.raises(KeyboardInterrupt):
             load_cases("small", ["Case_000"])
     assert array.exists() and not facts.exists()
