@@ -117,7 +117,8 @@ def steadiness(
         answers = torch.stack([one, mirrored, moved]) & near
         return torch.stack([answers.sum((1, 2, 3, 4)), (answers & one).sum((1, 2, 3, 4))]).cpu()
 
-    sizes, shared = sum(_spread(counts, len(used), 12, model), torch.zeros(2, 3, dtype=int))
+    none = torch.zeros(2, 3, dtype=torch.int64)
+    sizes, shared = torch.stack([none, *_spread(counts, len(used), 12, model)]).sum(0)
     return min(float(dice(shared[n], sizes[0], sizes[n])) for n in (1, 2))
 
 

@@ -20,7 +20,7 @@ def bounding_box(mask: np.ndarray, margin: int = 1) -> tuple[slice, ...] | None:
         if not len(used):
             return None
         box.append(slice(max(0, used[0] - margin), used[-1] + 1 + margin))
-        mask = mask[used[0] : used[-1] + 1].any(0)  # the shadow along this axis
+        mask = np.asarray(mask[used[0] : used[-1] + 1].any(0))  # the shadow along this axis
     return tuple(box)
 
 
