@@ -52,9 +52,6 @@ CHECKED_BY = {
     ),
     "make report": ".ci/run",
     "make docs": ".ci/run",
-    "python -m benchmarks.full_job": (
-        "tests/project/test_commands.py::test_every_benchmark_can_be_started"
-    ),
     "make bench": "tests/project/test_commands.py::test_every_benchmark_can_be_started",
     "conda env create -f environment.yml": (
         "tests/project/test_project.py::test_conda_installs_the_same_requirements"
@@ -68,6 +65,12 @@ CHECKED_BY = {
     ".venv/bin/jupyter lab": "tests/browser/test_viewer_in_browser.py::test_jupyterlab_lesson",
     ".venv/bin/python -m utils.predict FOLDER --out OUT": (
         "tests/test_predict.py::test_a_folder_of_cases_is_segmented_case_by_case"
+    ),
+    ".venv/bin/python -m utils.predict COHORT --out OUT --workers 4": (
+        "tests/test_cohort.py::test_processes_find_what_one_finds_byte_for_byte"
+    ),
+    "sbatch slurm/predict.sbatch": (
+        "tests/test_cohort_slurm.py::test_jobs_of_slurm_find_what_one_process_finds"
     ),
     ".venv/bin/python -m utils.dicom FOLDER": (
         "tests/dicom/test_reader.py::test_command_goes_through_the_cases_of_a_data_set"
