@@ -42,7 +42,7 @@ def run_notebooks(
     folder = workspace.dataset_folder(dataset)
     preset(preset_name, **fields(changes))  # a wrong name is told now, not after two notebooks
     committed = workspace.REPOSITORY / "notebooks"
-    executed = workspace.derived_folder(dataset) / "notebooks"
+    executed = workspace.unlinked(workspace.derived_folder(dataset) / "notebooks")
     executed.mkdir(exist_ok=True)
     by_name = folder == workspace.workspace() / "data" / dataset
     values = {"DATASET": dataset if by_name else str(folder), "PRESET": preset_name}

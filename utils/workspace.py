@@ -148,6 +148,15 @@ def shown(path: Path | str) -> Path:
     return path.relative_to(workspace()) if path.is_relative_to(workspace()) else path
 
 
+def unlinked(folder: Path) -> Path:
+    """A folder to write in. Raises InputError for a link within the workspace's derived files."""
+    for place in map(shown, (folder, *folder.parents)):
+        ours = not place.is_absolute() and {"derived", "figures"} & set(place.parts)
+        if ours and (workspace() / place).is_symlink():
+            raise InputError(f"{place} is a link. Nothing is written there; remove it.")
+    return folder
+
+
 @contextmanager
 def written_whole(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it into place if nothing fails.
@@ -160,7 +169,7 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     temporary = path.with_name(f"{UNFINISHED}{os.urandom(8).hex()}{path.suffix}")
     advice = "Free some space, or give permission. What was there before is as it was."
     with refused(f"{shown(path)} cannot be written", advice, OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        unlinked(path.parent).mkdir(parents=True, exist_ok=True)
         try:
             temporary.touch()  # with the mode of any new file, which not all libraries give
             mode = temporary.stat().st_mode
@@ -181,7 +190,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     advice = "Free some space, or give permission. Finished files are as they were."
     with refused(f"{shown(folder)} cannot be written to", advice, OSError):
-        if folder.is_symlink():
+        if unlinked(folder).is_symlink():
             raise InputError(f"{shown(folder)} is a link. Nothing is written there; remove it.")
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.with_name(f".{folder.name}.lock"))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from dicom_factory import ct_slice, save, set_pixels
 
-from utils.alignment import Verdict, check_cases
-from utils.alignment.verdict import _confirmed
+from utils.alignment import Verdict, check_cases, require_aligned, verdict, write_verdicts
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dicom import read_series
+from utils.errors import InputError
 
 SIDE, PIXEL = 48, 8.0  # 384 mm
 
@@ -121,21 +121,56 @@ def dataset(tmp_path, monkeypatch):
     return folder
 
 
-def test_a_doubted_case_is_not_aligned_before_it_is_confirmed_by_name(dataset):
-    volumes = load_cases(dataset)
+@pytest.fixture
+def judged(dataset, monkeypatch):
+    """A function that loads and judges the data set anew: its cases and their verdicts.
+
+    The masks fit so far as the chest's own voxels say: `fits` is what the check finds.
+    """
+
+    def judge(fits="aligned"):
+        found = Verdict(fits, 0.9, 0.9, 0.2, ())
+        monkeypatch.setattr(verdict, "check_case", lambda *pair: found)
+        volumes = load_cases(dataset)
+        pairs = create_paired_data(volumes, load_masks(dataset))
+        return volumes, pairs, check_cases(pairs, volumes)
+
+    return judge
+
+
+def confirm(dataset, *lines):
+    (dataset / "confirmed.txt").write_text("".join(f"{line}\n" for line in lines))
+
+
+def test_a_doubted_case_is_not_aligned_before_it_is_confirmed_by_name(dataset, judged):
+    volumes, _, found = judged()
     assert volumes["a"].doubted == [] and volumes["b"].doubted == ["RescaleIntercept"]
     assert load_cases(dataset)["b"].doubted == ["RescaleIntercept"]  # from the cache
-    found = check_cases(create_paired_data(volumes, load_masks(dataset)), volumes)
-    assert found["b"].verdict != "aligned"
-    aligned = Verdict("aligned", 0.9, 0.9, 0.2, ())
-    doubtful = _confirmed(aligned, " ".join(volumes["b"].doubted))
-    assert doubtful.verdict == "unconfirmed RescaleIntercept (confirmed.txt)"
-    for line in ("a RescaleIntercept", "b RescaleSlope"):  # another case, another value
-        (dataset / "confirmed.txt").write_text(f"{line}\n")
+    assert found["a"].verdict == "aligned"
+    assert found["b"].verdict == "unconfirmed RescaleIntercept (confirmed.txt)"
+    # another case, another value, the beginning of one
+    for line in ("a RescaleIntercept", "b RescaleSlope", "b Rescale"):
+        confirm(dataset, line)
         assert load_cases(dataset)["b"].doubted == ["RescaleIntercept"]
-    (dataset / "confirmed.txt").write_text("a PixelSpacing\nb RescaleIntercept\n")
-    volume = load_cases(dataset)["b"]
-    assert volume.doubted == [] and "(confirmed: RescaleIntercept)" in volume.notes[-1]
-    assert _confirmed(aligned, " ".join(volume.doubted)) is aligned
-    unrelated = Verdict("unrelated", 0.1, 0.1, 0.1, ())
-    assert _confirmed(unrelated, "RescaleSlope") is unrelated
+    confirm(dataset, "a PixelSpacing", "b RescaleIntercept")
+    volumes, _, found = judged()
+    assert "(confirmed: RescaleIntercept)" in volumes["b"].notes[-1]
+    assert volumes["b"].doubted == [] and found["b"].verdict == "aligned"
+    assert judged("unrelated")[2]["b"].verdict == "unrelated"
+
+
+def test_a_verdict_ends_with_the_confirmation_that_it_rests_on(dataset, judged):
+    confirm(dataset, "b RescaleIntercept")
+    _, pairs, found = judged()
+    write_verdicts(dataset, found)
+    require_aligned(dataset, pairs)
+    confirm(dataset, "b RescaleIntercept", "b PixelSpacing", "a RescaleIntercept")
+    require_aligned(dataset, pairs)  # what else is confirmed does not matter
+    for lines in ((), ("a RescaleIntercept",), ("b RescaleSlope",)):
+        confirm(dataset, *lines)
+        require_aligned(dataset, {"a": pairs["a"]})
+        with pytest.raises(InputError, match=r": b \(changed since\)\."):
+            require_aligned(dataset, pairs)
+    (dataset / "confirmed.txt").unlink()
+    with pytest.raises(InputError, match=r"b \(changed since\)"):
+        require_aligned(dataset, pairs)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from utils.cases import Pair, Pairs, create_paired_data, load_masks, pair_finger
 from utils.dicom import Volume
 from utils.errors import InputError
 from utils.records import read_record
-from utils.workspace import derived_folder, shown, write_json
+from utils.workspace import confirmed_values, dataset_folder, derived_folder, shown, write_json
 
 # Where so many lines across the border agree, less contrast will do: of lung without air
 LEAST_AGREEMENT = 0.33  # on other patients 0.22 at most, in a lone lung nine tenths full 0.42
@@ -42,10 +43,10 @@ class Verdict:
 
     verdict : "aligned", "reversed", "mirrored", "flipped up-down", "transposed",
     "shifted by 2 slices" (or rows, columns), several of these joined, or "unrelated"; of a mask
-    that lies in its place "incomplete", "gaps", "outside", "gas", "thick", "thin", several of
-    these joined, or "shifted in part". details : a sentence for each of these, with numbers.
-    contrast : of the mask as given. best : of the placement that fits best. rival : the best
-    contrast among all other orientations, so that best - rival says how sure the orientation
+    that lies in its place "incomplete", "gaps", "outside", "gas", "tissue", "thick", "thin",
+    several of these joined, or "shifted in part". details : a sentence for each of these, with
+    numbers. contrast : of the mask as given. best : of the placement that fits best. rival : the
+    best contrast among all other orientations, so that best - rival says how sure the orientation
     is; where they are close, a symmetric chest cannot tell it. correction : the steps by which
     `correct_mask` would move the mask into place; nothing is ever moved unasked.
     """
@@ -56,7 +57,7 @@ class Verdict:
     rival: float
     correction: tuple[str, ...]
     details: tuple[str, ...] = ()
-    made_from: str = ""  # `cases.pair_fingerprint` of what was looked at
+    made_from: str = ""  # `cases.pair_fingerprint` of what was looked at, values vouched for
 
 
 def check_case(
@@ -116,19 +117,16 @@ def check_cases(pairs: Pairs, volumes: dict[str, Volume] | None = None) -> dict[
     volumes : those of the pairs, whose headers may be doubted. What is measured on doubtful
     Hounsfield units or millimetres is "unconfirmed" until `confirmed.txt` names the value.
     """
-    bar = tqdm(pairs.items(), desc="alignment", unit="case")
-    found = {
-        name: dataclasses.replace(check_case(*p), made_from=pair_fingerprint(*p)) for name, p in bar
-    }
-    doubted = {name: " ".join(volume.doubted) for name, volume in (volumes or {}).items()}
-    return {name: _confirmed(verdict, doubted.get(name)) for name, verdict in found.items()}
-
-
-def _confirmed(verdict, doubted):
-    """A verdict that is not "aligned" where keywords of the header are doubted."""
-    if verdict.verdict != "aligned" or not doubted:
-        return verdict
-    return dataclasses.replace(verdict, verdict=f"unconfirmed {doubted} (confirmed.txt)")
+    found = {}
+    for name, pair in tqdm(pairs.items(), desc="alignment", unit="case"):
+        verdict, volume = check_case(*pair), (volumes or {}).get(name)
+        vouched = re.findall(r"confirmed: (\w+)", " ".join(volume.notes)) if volume else []
+        if volume and volume.doubted and verdict.verdict == "aligned":
+            unsure = f"unconfirmed {' '.join(volume.doubted)} (confirmed.txt)"
+            verdict = dataclasses.replace(verdict, verdict=unsure)
+        made_from = " ".join([pair_fingerprint(*pair), *vouched])
+        found[name] = dataclasses.replace(verdict, made_from=made_from)
+    return found
 
 
 def correct_mask(mask: np.ndarray, *steps: str) -> np.ndarray:
@@ -165,7 +163,8 @@ def require_aligned(dataset: Path | str, cases: Mapping[str, Any]) -> None:
     """Raise InputError unless notebook 02 found every one of these cases aligned.
 
     cases : name -> Pair, or Volume, whose mask is then read from the data set. A verdict is one on
-    the very voxels and mask: after either was changed it counts no more.
+    the very voxels and mask, and on what `confirmed.txt` vouched for: after any was changed it
+    counts no more.
     """
     file = derived_folder(dataset) / "alignment.json"
     if not file.exists():
@@ -177,9 +176,13 @@ def require_aligned(dataset: Path | str, cases: Mapping[str, Any]) -> None:
     if not all(isinstance(case, Pair) for case in cases.values()):
         cases = create_paired_data(dict(cases), load_masks(dataset))
     found = {name: verdicts.get(name, {"verdict": "not checked"}) for name in cases}
+    confirmed = confirmed_values(dataset_folder(dataset))
     for name, entry in found.items():
-        if entry["verdict"] == "aligned" and entry["made_from"] != pair_fingerprint(*cases[name]):
-            entry["verdict"] = "changed since"
+        if entry["verdict"] == "aligned":
+            *seen, vouched = f"{entry['made_from']}   ".split(" ", 3)
+            kept = all((name, word) in confirmed for word in vouched.split())
+            if not kept or " ".join(seen) != pair_fingerprint(*cases[name]):
+                entry["verdict"] = "changed since"
     bad = [f"{name} ({e['verdict']})" for name, e in found.items() if e["verdict"] != "aligned"]
     if bad:
         raise InputError(
