@@ -14,8 +14,7 @@ DISAGREE = 0.4  # of the lines of a part; in ill lungs fewer do, but on few slic
 # Moved to where they fit best, the masks of real patients and phantoms reach 0.90 and more on their
 # own volume. On another's they reach at most 0.50 among the real patients and 0.70 among phantoms
 LEAST_CONTRAST = 0.75
-LEAST_VOTE, LEAST_GAIN = 0.02, 0.03  # of all lines; of contrast, in the other place
-PART_GAIN = 0.05  # of a part's: 0.07 and more where it is one slice off, 0.035 of ill lung
+LEAST_VOTE, LEAST_GAIN, PART_GAIN = 0.02, 0.03, 0.05  # of lines; of contrast; 0.035 in ill lung
 MOST_OFFSET = (0, 1, 1)  # a pixel in the plane is within what two readers differ by; a slice is not
 
 

@@ -163,8 +163,7 @@ def require_aligned(dataset: Path | str, cases: Mapping[str, Any]) -> None:
     """Raise InputError unless notebook 02 found every one of these cases aligned.
 
     cases : name -> Pair, or Volume, whose mask is then read from the data set. A verdict is one on
-    the very voxels and mask, and on what `confirmed.txt` vouched for: after any was changed it
-    counts no more.
+    the very voxels, mask and words of `confirmed.txt`: after a change it counts no more.
     """
     file = derived_folder(dataset) / "alignment.json"
     if not file.exists():

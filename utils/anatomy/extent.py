@@ -12,14 +12,11 @@ DARKER = 10  # HU below the median of the lungs found, where these are emphysema
 LEAST_ML = 10.0  # of one piece of air
 GAS_BELOW = -940  # HU
 GAS_WALLED = 0.5  # of its edge: 0.53 to 0.9 in the bowels of five patients
-# mm² of air that it opens into, two pixels on, on half of its slices: 12 at most from stomachs, 37
-# and more of lung from holes of emphysema and bullae under the pleura, which are as walled
-GAS_OPEN = 25
+GAS_OPEN = 25  # mm² of air on from it, in its median slice: 12 at most of bowels, 37 of ill lung
 GRID, LEAST_GRID = 4.0, 64  # mm, fine enough for millilitres, and quick; columns
 # ml, and share of the mask: less is said of none. On slices of 27 mm honest masks leave out 1.6 %
 LEAST = dict(incomplete=(15, 0.015), gaps=(15, 0), outside=(3, 0), gas=(10, 0), tissue=(15, 0))
-# HU; mm to each side of the body's middle; share of the tissue there: convex hulls of lungs hold
-# 0.54 and more of it, masks of consolidated lung and of lungs 5 pixels too wide 0.06 at most
+# HU; mm each way from the body's middle; share of tissue there: 0.54 in hulls, 0.06 in ill lungs
 DENSE, MIDDLE, MIDDLE_SHARE = -200, 10, 0.2
 ROOM = (-930, -500)  # HU: what lies beyond the body is darker (air) or denser (the couch)
 
@@ -53,8 +50,8 @@ def gas_within(hu, mask, spacing):
         empty[number] = ndimage.gaussian_filter(each * np.float32(1), 0.5) < below
     for pool, _ in pieces_of(empty, mask, spacing):
         air, _ = ndimage.label(hu < LIKE_LUNG[1], ACROSS)
-        edge = ndimage.binary_dilation(pool, WITHIN_SLICE, 2)
-        beyond = np.isin(air, air[pool & (air > 0)]) & ~edge
+        beyond = np.isin(air, air[pool & (air > 0)])
+        beyond &= ~ndimage.binary_dilation(pool, WITHIN_SLICE, 2)
         open_to = np.median(beyond.sum((1, 2))[pool.any((1, 2))]) * spacing[1] * spacing[2]
         if wall_share(pool, hu, spacing) >= GAS_WALLED and open_to < GAS_OPEN:
             yield ndimage.binary_dilation(pool, ACROSS) & mask & (hu < below)
@@ -63,11 +60,10 @@ def gas_within(hu, mask, spacing):
 def middle_tissue(hu, mask, inside, spacing):
     """Tissue in the body's middle that a mask holds, if that is much of what lies there; bool."""
     columns = np.arange(hu.shape[2])
-    middle = np.average(columns, weights=inside.sum((0, 1))) if inside.any() else 0
-    strip = inside & (hu > DENSE) & (abs(columns - middle) * spacing[2] <= MIDDLE)
-    strip[~mask.any((1, 2))] = False
+    away = columns - np.average(columns, weights=1 + inside.sum((0, 1)))
+    strip = inside & (hu > DENSE) & (abs(away) * spacing[2] <= MIDDLE)
     held = strip & mask
-    return held & (held.sum() > MIDDLE_SHARE * strip.sum())
+    return held & (held.sum() > MIDDLE_SHARE * strip[mask.any((1, 2))].sum())
 
 
 def pieces_of(air, counted, spacing):
@@ -87,12 +83,10 @@ def extent_faults(
     hu : int16 [slices, rows, cols]; mask : 0/1, same shape; spacing : (slice, row, col) mm.
     "incomplete" : air like lung that it leaves out. "gaps" : the same, where the mask goes on
     both below and above. "outside" : what lies beyond the body. "gas" : of stomach or bowel, in
-    the lower half, where no windpipe is. "tissue" : heart and other tissue of the body's middle, as
-    in the lungs' convex hull. Measured on a grid of 4 mm.
+    the lower half, where no windpipe is. "tissue" : of the body's middle, as in a hull. On 4 mm.
     """
     step = max(1, min(round(GRID / spacing[2]), hu.shape[2] // LEAST_GRID))
-    hu = np.ascontiguousarray(hu[:, ::step, ::step])
-    mask = mask[:, ::step, ::step] > 0
+    hu, mask = np.ascontiguousarray(hu[:, ::step, ::step]), mask[:, ::step, ::step] > 0
     spacing = (spacing[0], step * spacing[1], step * spacing[2])
     inside, whole = surrounded(hu, spacing), 1e3 * litres(mask.sum(), spacing)
     beyond = mask & ~inside

@@ -51,7 +51,7 @@ class Volume:
 
     def confirmed(self, keyword: str) -> "Volume":
         """This volume, where a person vouches for a header value: notes doubt it no more."""
-        said = rf"\bsuspect: ({re.escape(keyword)})\b"
+        said = rf"suspect: ({re.escape(keyword)})\b"
         notes = [re.sub(said, r"confirmed: \1", note) for note in self.notes]
         return dataclasses.replace(self, notes=tuple(notes))
 
