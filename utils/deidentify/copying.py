@@ -136,7 +136,8 @@ def _copy_case(files, work, key, report, despite_findings):
         mask = target == "Segmentations" and name.endswith("_seg.npz")
         source = None if mask else dicom.read_header(path, name)
         if source is not None:
-            identity.collect(source.dataset)
+            with about(name, end=""):
+                identity.collect(source.dataset)
         if mask or not (reason := _reason_to_leave(source)):
             sources.append((name, path, work / target, source))
         else:

@@ -2,11 +2,14 @@
 
 import re
 import unicodedata
+from contextlib import suppress
 from functools import cached_property
 
 from pydicom._uid_dict import UID_dictionary
+from pydicom.datadict import keyword_for_tag
 
 from utils.deidentify.keeping import WORDS
+from utils.deidentify.pixels import refusal
 from utils.dicom import stored_vr
 
 NUMBERS = {"DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "OW", "OF", "OD", "AT"}
@@ -92,14 +95,21 @@ class Identity:
 
 
 def elements(dataset, place=""):
-    """All elements but sequences, with their place such as `ROI[2].Name`; file meta first."""
+    """All elements but sequences, with their place such as `ROI[2].Name`; file meta first.
+
+    Raises InputError for one that cannot be read, or lies too deep: it may name the patient.
+    """
     yield from elements(dataset.file_meta, "file meta ") if "file_meta" in vars(dataset) else ()
     for tag in sorted(dataset.keys()):
-        element = dataset.get_item(tag)
-        long = isinstance(element.value, bytes) and len(element.value) > 64
-        if not (long and stored_vr(dataset, tag) in NUMBERS):  # a contour's points stay as stored
-            element = dataset[tag]
-        name = place + (getattr(element, "keyword", "") or str(element.tag))
+        name, known = place + (keyword_for_tag(tag) or str(tag)), False
+        with suppress(Exception):  # pydicom may raise nearly anything on hostile values
+            element, known = dataset.get_item(tag), stored_vr(dataset, tag) in NUMBERS
+            long = isinstance(element.value, bytes) and len(element.value) > 64
+            if not (long and known):  # a contour's points stay as stored, and what is no number
+                element = dataset[tag]
+                known = element.VR != "PN" or str(element.value) is not None  # decodes it
+        if not known or place.count("[") > 100:
+            raise refusal("unreadable", name)
         if element.VR == "SQ":
             for index, item in enumerate(element.value):
                 yield from elements(item, f"{name}[{index}].")

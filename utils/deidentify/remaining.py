@@ -12,7 +12,7 @@ from utils.deidentify.keeping import FORMS, OBJECTS, rewritten
 from utils.deidentify.pixels import PIXEL_DATA, clean_pixels
 from utils.deidentify.pseudonyms import Kept
 from utils.dicom import library_silenced, list_files, read_header
-from utils.errors import InputError, refused
+from utils.errors import InputError, about, refused
 from utils.masks import load_mask
 
 REPORT = "deidentification.csv"
@@ -30,9 +30,9 @@ def remaining_identifiers(original_folder, copy_folder):
     identity = Identity()
     with library_silenced():
         for name, path in list_files(Path(original_folder)):
-            source = read_header(path, name)
-            if source is not None:
-                identity.collect(source.dataset)
+            with about(name, end=""):
+                if source := read_header(path, name):
+                    identity.collect(source.dataset)
         copies = list_files(Path(copy_folder))
         return [row for name, path in copies for row in check(name, path, identity)]
 
