@@ -9,6 +9,7 @@ import pandas as pd
 
 from studies.losses import paired_gain, study_gain
 from utils.evaluation import interval_numbers, interval_text
+from utils.records import parsed, text_of
 from utils.workspace import figures_folder
 
 WISHES = json.loads(Path(__file__).with_name("wishes.json").read_text())
@@ -83,10 +84,10 @@ def _exported(dataset, source, names):
     """Scores before and after, or the gain, from the numbers that another notebook exported."""
     folder = figures_folder(source["dataset"] or dataset)
     try:
-        numbers = json.loads((folder / f"{source['file']}.json").read_text())
+        numbers = parsed(text_of(folder / f"{source['file']}.json"), "any")
         found = [functools.reduce(dict.__getitem__, path.split("."), numbers) for path in names]
         intervals = [tuple(each[part] for part in ("mean", "low", "high")) for each in found]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return f"run notebook {source['notebook']} first"
     if len(names) == 1:
         return _text(intervals[0], source["score"], 4)

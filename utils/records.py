@@ -13,7 +13,7 @@ from typing import Any
 from utils.errors import refused
 
 FORMS = json.loads(Path(__file__).with_name("records.json").read_text(encoding="utf-8"))
-MOST_BYTES = 16 * 2**20  # of a file; the largest of a real run has a thousandth of it
+MOST_BYTES = 4 * 2**20  # of a file, of which JSON makes fifty times as many in memory
 
 
 def read_record(file: Path, kind: str, advice: str) -> Any:
@@ -25,7 +25,7 @@ def read_record(file: Path, kind: str, advice: str) -> Any:
 def text_of(file: Path) -> str:
     """Text of a file of bounded size. Raises OSError, or ValueError."""
     if file.exists() and not (file.is_file() and file.stat().st_size <= MOST_BYTES):
-        raise ValueError("no file of at most 16 MB")
+        raise ValueError("no file of at most 4 MB")
     return file.read_text(encoding="utf-8")
 
 

@@ -10,7 +10,6 @@ The same version gives the same bytes.
 """
 
 import dataclasses
-import json
 import multiprocessing
 import os
 import shutil
@@ -29,6 +28,7 @@ from utils.anatomy import body_in_air
 from utils.cases import load_cases, load_masks
 from utils.datasets.phantom import PATIENTS, Body, add_vessels
 from utils.errors import InputError
+from utils.records import parsed, text_of
 from utils.workspace import UNFINISHED, shown, workspace, write_json
 
 VERSION = 2  # raise it with every change of the pictures: old sets are then made anew
@@ -150,7 +150,7 @@ def make_set(name: str) -> Path:
 def _stamp(folder):
     """The content of a set's stamp; empty when there is none or it is damaged."""
     try:
-        stamp = json.loads((folder / "set.json").read_bytes())
+        stamp = parsed(text_of(folder / "set.json"), "any")
     except (OSError, ValueError):
         return {}
     return stamp if isinstance(stamp, dict) else {}

@@ -10,7 +10,6 @@ The same version gives the same bytes.
 """
 
 import functools
-import json
 import multiprocessing
 import shutil
 from collections.abc import Iterable
@@ -27,6 +26,7 @@ from utils.datasets.phantom.scanner import add_nodules, add_vessels, scan
 from utils.datasets.phantom.slices import PADDING, ct_slice
 from utils.errors import InputError
 from utils.masks import save_mask
+from utils.records import read_record
 from utils.workspace import shown, workspace, write_json
 
 VERSION = 1  # raise it with every change of the pictures: old sets are then made anew
@@ -131,7 +131,7 @@ def make_phantom(
     images, masks = folder / "Images", folder / "Segmentations"
     stamp = folder / "phantom.json"
     version = {"generator": "utils.phantom", "version": VERSION, "seed": SEED}
-    if stamp.exists() and json.loads(stamp.read_bytes()) != version:
+    if stamp.exists() and read_record(stamp, "any", f"Delete {shown(folder)}") != version:
         for mask in masks.glob("Case_*_seg.npz"):
             mask.unlink()
     elif not stamp.exists() and images.exists():
