@@ -196,6 +196,15 @@ def test_series_of_cases_that_hold_several_are_read_from_a_file(tmp_path):
         workspace.chosen_series(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["series.txt", "confirmed.txt"])
+def test_what_is_said_of_cases_is_not_read_without_end(tmp_path, name):
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(1 << 30)  # takes no room on the disk
+    ask = {"series.txt": workspace.chosen_series, "confirmed.txt": workspace.confirmed_values}
+    with pytest.raises(InputError, match=f"{name} has more than 1 MB, expected lines of a case"):
+        ask[name](tmp_path)
+
+
 def test_an_error_shows_what_cannot_be_printed_as_an_escape():
     """A name that is not UTF-8, an order to the terminal, and a sign that turns the line round."""
     error = InputError("Case_\udcff \x1b[2J \u202e: “ö”\nsecond line")

@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # What macOS, Windows and network drives leave in folders, besides hidden files and folders
 LEFT_BEHIND = """__macosx @eadir @recycle @tmp #recycle #snapshot $recycle.bin lost+found thumbs.db
     desktop.ini""".split()
+MOST_SAID = 1_000_000  # bytes of series.txt or confirmed.txt
 UNFINISHED = ".lungs-unfinished-"  # so begins the name of what is being written, and no user's file
 
 
@@ -94,7 +95,9 @@ def confirmed_values(folder: Path) -> list[tuple[str, str]]:
 
 
 def _said_of_cases(file, what):
-    """(case, word) of each line of a file that may be there."""
+    """(case, word) of each line of a file that may be there; InputError beyond MOST_SAID bytes."""
+    if file.is_file() and file.stat().st_size > MOST_SAID:
+        raise InputError(f"{file} has more than 1 MB, expected lines of a case and {what}.")
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     found = [re.fullmatch(r"(.+?)\s+(\S*?\w+=.*|\S+)", line) for line in lines]
