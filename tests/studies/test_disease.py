@@ -207,18 +207,6 @@ def test_a_raised_dome_takes_the_left_from_below_and_brings_gas():
     assert not (ndimage.binary_dilation(gas) & (told > 0)).any()
 
 
-def test_a_raised_liver_is_even_without_air_and_on_the_right():
-    worse, told = diseased("raised right dome")
-    lost = (TRUTH > 0) & (told == 0)
-    assert lost[:, :, :60].any() and not lost[:, :, 60:].any() and not lost[30:].any()
-    inner = ndimage.binary_erosion(lost)
-    assert np.median(worse[inner]) == pytest.approx(55, abs=3) and worse[inner].min() > -100
-    # on its top slice it is a disc that lung goes round: nothing at the wall
-    top = np.flatnonzero(lost.any((1, 2)))[-1]
-    wall = (TRUTH[top] > 0) & ~ndimage.binary_erosion(TRUTH[top], iterations=2)
-    assert not (lost[top] & wall).any()
-
-
 @pytest.mark.parametrize("kind", DISEASES)
 def test_one_lung_none_a_single_slice_and_a_rest_of_lung(kind):
     right = chest(sides=(33,))
