@@ -33,7 +33,7 @@ from utils.training import load_weights
 from utils.unet import build_unet
 
 WEIGHTS = workspace.REPOSITORY / "weights"  # the shipped model: model.safetensors and settings.json
-LEAST_STEADY = 0.975  # it reaches 0.984 to 0.992 on ten scans that go well
+LEAST_STEADY = 0.965  # it reaches 0.982 to 0.989 on nine scans that go well, 0.972 with a bulla
 NOTHING = np.zeros((1, 1, 1), np.int16)
 MEASURES = list(lung_measures(NOTHING, NOTHING, (1, 1, 1)))
 COLUMNS = ["case", "slices", *MEASURES, "doubts", "notes", "fault"]
