@@ -21,7 +21,7 @@ from matplotlib import pyplot as plt
 
 import studies
 from benchmarks.results import FOLDER, machine
-from utils import alignment, cases, evaluation, inference, plots, settings, training, unet
+from utils import alignment, evaluation, inference, plots, settings, training, unet
 from utils.dataset import SliceDataset, split_cases
 from utils.errors import command
 from utils.workspace import dataset_folder, run_folder, shown, write_json
@@ -151,9 +151,7 @@ def numbers_of(run):
 
 def redo(dataset, changes=""):
     """Train the three runs on a data set, save every figure, and return the numbers."""
-    volumes = cases.load_cases(dataset)
-    pairs = cases.create_paired_data(volumes, cases.load_masks(dataset))
-    alignment.require_aligned(dataset, volumes)
+    volumes, pairs = alignment.load_aligned(dataset)
     runs = {
         name: trained(dataset, pairs, preset, f"{own} {changes}".strip())
         for name, (preset, own) in RUNS.items()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from dicom_factory import set_pixels, write_series
+from volume_builders import cones
 
 from utils.alignment.__main__ import main
 from utils.alignment.placement import best_placements
@@ -30,14 +31,7 @@ def test_contrast_by_hand():
 
 @pytest.fixture(scope="module")
 def chest():
-    """A body of water with two unequal cones of lung, the right one larger, both lying back."""
-    z, y, x = np.mgrid[:16, :64, :64]
-    right = np.hypot(y - 36, (x - 20) * 1.3) < 16 - 0.8 * z
-    left = np.hypot((y - 38) * 0.8, x - 45) < 12 - 0.6 * z
-    mask = (right | left).astype(np.uint8)
-    hu = np.where(np.hypot(y - 34, x - 32) < 30, 40, -1000).astype(np.int16)
-    hu[mask > 0] = -800
-    return hu, mask
+    return cones()
 
 
 # name of the verdict -> the fault
@@ -130,28 +124,6 @@ def test_damaged_verdicts_ask_for_notebook_02_again(empty_dataset, content):
     file.write_text(content, encoding="latin-1")
     with pytest.raises(InputError, match=r"alignment\.json is .*damaged .* Run notebook 02 again"):
         require_aligned(empty_dataset, {})
-
-
-def test_masks_are_read_where_volumes_alone_are_given(chest, empty_dataset, tmp_path):
-    """As notebook 03 asks, before it has joined images and masks."""
-    hu, mask = chest
-    folder = tmp_path / "data/mini"
-    (folder / "Segmentations").mkdir()
-    file = folder / "Segmentations/Case_000_seg.npz"
-    write_series(
-        folder / "Images/Case_000", len(hu), lambda ds, k: set_pixels(ds, hu[k].astype(int) + 1024)
-    )
-    np.savez_compressed(file, masks=mask)
-    volumes = load_cases("mini")
-    pairs = {n: Pair(v.hu, load_masks("mini")[n], v.spacing) for n, v in volumes.items()}
-    write_verdicts("mini", check_cases(pairs))
-    require_aligned("mini", volumes)
-    np.savez_compressed(file, masks=mask[::-1])
-    with pytest.raises(InputError, match=r"Case_000 \(changed since\)"):
-        require_aligned("mini", volumes)
-    file.unlink()
-    with pytest.raises(InputError, match="no masks found"):
-        require_aligned("mini", volumes)
 
 
 def test_command_line_says_which_data_set_is_missing(capsys):

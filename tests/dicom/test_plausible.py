@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from dicom_factory import ct_slice, save, set_pixels
 
-from utils.alignment import Verdict, check_cases, require_aligned, verdict, write_verdicts
+from utils.alignment import Verdict, check_cases, verdict, write_verdicts
+from utils.alignment.verdict import require_aligned
 from utils.cases import create_paired_data, load_cases, load_masks
 from utils.dicom import read_series
 from utils.errors import InputError

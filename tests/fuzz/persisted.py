@@ -29,6 +29,7 @@ from kill_training import SETTINGS, SPLIT, sets
 from report.build import read_studies, refuse_stale
 from tests.fuzz.mutations import bits_flipped, piece_repeated, tail_random, truncated
 from utils import alignment, cases, inference, training
+from utils.alignment.verdict import require_aligned
 from utils.errors import InputError
 from utils.report import save_numbers
 from utils.workspace import derived_folder, figures_folder
@@ -136,9 +137,9 @@ class Workspace:
         elif file.name == "alignment.json":
             try:
                 turned = {n: p._replace(mask=p.mask[::-1]) for n, p in self.pairs.items()}
-                alignment.require_aligned("small", turned)
+                require_aligned("small", turned)
             except InputError:
-                alignment.require_aligned("small", self.pairs)
+                require_aligned("small", self.pairs)
             else:
                 raise AssertionError("another mask taken")
         elif file.parent == self.figures:

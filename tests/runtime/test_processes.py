@@ -13,7 +13,13 @@ import torch
 from utils import dataset
 from utils.dataset import EpochBatches
 from utils.errors import InputError
-from utils.runtime.processes import SharedBatchNorm, rank_and_count, summed_over_processes
+from utils.runtime import processes
+from utils.runtime.processes import (
+    SharedBatchNorm,
+    first_process_first,
+    rank_and_count,
+    summed_over_processes,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,6 +116,22 @@ def test_a_batch_that_cannot_be_shared(monkeypatch):
 def test_alone_nothing_is_shared():
     assert rank_and_count() == (0, 1)
     assert summed_over_processes([1.5, 2.0], torch.device("cpu")) == [1.5, 2.0]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_where_the_first_process_fails_the_others_have_their_turn(monkeypatch, rank):
+    """Or they wait for it, and end in the words of the network between them."""
+    order = []
+    monkeypatch.setattr(processes, "rank_and_count", lambda: (rank, 2))
+    monkeypatch.setattr(processes.distributed, "barrier", lambda: order.append("barrier"))
+
+    def turn():
+        order.append("turn")
+        raise InputError("not aligned")
+
+    with pytest.raises(InputError, match="not aligned"), first_process_first():
+        turn()
+    assert order == (["turn", "barrier"] if rank == 0 else ["barrier", "turn"])
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from utils.alignment import require_aligned
+from utils.alignment.verdict import require_aligned
 from utils.datasets.phantom import make_phantom
 from utils.errors import InputError
 from utils.records import MOST_BYTES

@@ -20,14 +20,10 @@ def test_a_data_set_is_checked_split_and_trained(empty_dataset, monkeypatch):
         for k in "012345"
     }
     asked = []
-    monkeypatch.setattr(run, "load_cases", lambda name: ("volumes", name))
-    monkeypatch.setattr(run, "load_masks", lambda name: ("masks", name))
-    monkeypatch.setattr(run.alignment, "require_aligned", lambda *given: asked.append(given))
-    monkeypatch.setattr(run, "create_paired_data", lambda *given: asked.append(given) or pairs)
+    monkeypatch.setattr(run, "load_aligned", lambda name: asked.append(name) or ({}, pairs))
     folder = run_folder(empty_dataset, "first", "epochs=1 beta=../1")
     run.train_dataset(empty_dataset, TINY, folder)
-    volumes, masks = ("volumes", empty_dataset), ("masks", empty_dataset)
-    assert asked == [(volumes, masks), (empty_dataset, pairs)]
+    assert asked == [empty_dataset]
     assert (
         folder.parts[-2:] == ("runs", "first,beta=.._1,epochs=1")
         and (folder / "history.csv").is_file()

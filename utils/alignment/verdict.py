@@ -3,9 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -21,7 +19,7 @@ from utils.alignment.border import (
 )
 from utils.alignment.placement import best_placements
 from utils.anatomy import body_mask, extent_faults
-from utils.cases import Pair, Pairs, create_paired_data, load_masks, pair_fingerprint
+from utils.cases import Pairs, create_paired_data, load_cases, load_masks, pair_fingerprint
 from utils.dicom import Volume
 from utils.errors import InputError
 from utils.records import read_record
@@ -153,17 +151,28 @@ def correct_mask(mask: np.ndarray, *steps: str) -> np.ndarray:
 
 
 def write_verdicts(dataset: Path | str, verdicts: dict[str, Verdict]) -> Path:
-    """Write `alignment.json` for notebook 03; returns its path."""
+    """Write `alignment.json`, without which nothing is trained or scored; returns its path."""
     file = derived_folder(dataset) / "alignment.json"
     write_json(file, {name: dataclasses.asdict(verdict) for name, verdict in verdicts.items()})
     return file
 
 
-def require_aligned(dataset: Path | str, cases: Mapping[str, Any]) -> None:
-    """Raise InputError unless notebook 02 found every one of these cases aligned.
+def load_aligned(dataset: Path | str) -> tuple[dict[str, Volume], Pairs]:
+    """Volumes and pairs of a data set, each of which notebook 02 found aligned as it is now.
 
-    cases : name -> Pair, or Volume, whose mask is then read from the data set. A verdict is one on
-    the very voxels, mask and words of `confirmed.txt`: after a change it counts no more.
+    Raises InputError as `cases.load_cases`, `create_paired_data` and `require_aligned` do.
+    """
+    volumes = load_cases(dataset)
+    pairs = create_paired_data(volumes, load_masks(dataset))
+    require_aligned(dataset, pairs)
+    return volumes, pairs
+
+
+def require_aligned(dataset, pairs):
+    """Raise InputError unless notebook 02 found every one of these pairs aligned.
+
+    A verdict is one on the very voxels, mask and words of `confirmed.txt`: after a change it
+    counts no more.
     """
     file = derived_folder(dataset) / "alignment.json"
     if not file.exists():
@@ -172,21 +181,19 @@ def require_aligned(dataset: Path | str, cases: Mapping[str, Any]) -> None:
             "checked. Run notebook 02 first."
         )
     verdicts = read_record(file, "alignment", "Run notebook 02 again, which writes it.")
-    if not all(isinstance(case, Pair) for case in cases.values()):
-        cases = create_paired_data(dict(cases), load_masks(dataset))
-    found = {name: verdicts.get(name, {"verdict": "not checked"}) for name in cases}
+    found = {name: verdicts.get(name, {"verdict": "not checked"}) for name in pairs}
     confirmed = confirmed_values(dataset_folder(dataset))
     for name, entry in found.items():
         if entry["verdict"] == "aligned":
             *seen, vouched = f"{entry['made_from']}   ".split(" ", 3)
             kept = all((name, word) in confirmed for word in vouched.split())
-            if not kept or " ".join(seen) != pair_fingerprint(*cases[name]):
+            if not kept or " ".join(seen) != pair_fingerprint(*pairs[name]):
                 entry["verdict"] = "changed since"
     bad = [f"{name} ({e['verdict']})" for name, e in found.items() if e["verdict"] != "aligned"]
     if bad:
         raise InputError(
-            f"Not aligned according to {shown(file)}: {', '.join(bad)}. Training on them would "
-            "teach nonsense: correct these masks or remove the cases, then run notebook 02 again."
+            f"Not aligned according to {shown(file)}: {', '.join(bad)}. They would teach nonsense, "
+            "and score it: correct these masks or remove the cases, then run notebook 02 again."
         )
 
 

@@ -42,14 +42,16 @@ def process_group(device: torch.device) -> Iterator[None]:
 def first_process_first() -> Iterator[None]:
     """Run a with block in the first process and only then in the others.
 
-    For what fills a cache: the first one writes it, the others read it.
+    For what fills a cache: the first one writes it, the others read it, or fail as it did.
     """
-    rank, count = rank_and_count()
-    if rank > 0:
-        distributed.barrier()
-    yield
-    if rank == 0 and count > 1:
-        distributed.barrier()
+    first = rank_and_count()[0] == 0
+    if not first:
+        wait_for_all()
+    try:
+        yield
+    finally:
+        if first:
+            wait_for_all()
 
 
 def wait_for_all() -> None:

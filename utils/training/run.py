@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from utils import alignment
-from utils.cases import create_paired_data, load_cases, load_masks
+from utils.alignment import load_aligned
 from utils.dataset import BatchSource, SliceDataset, Split, split_cases
 from utils.errors import InputError, refused
 from utils.records import check, read_record, text_of
@@ -196,9 +195,7 @@ def train_dataset(dataset: Path | str, settings: Settings, run_folder: Path) -> 
     notebook 02. run_folder : see `utils.workspace.run_folder`.
     """
     with first_process_first():  # the others find the volumes in the cache
-        volumes = load_cases(dataset)
-    pairs = create_paired_data(volumes, load_masks(dataset))
-    alignment.require_aligned(dataset, pairs)
+        _, pairs = load_aligned(dataset)
     split = split_cases(pairs, settings.seed, settings.split)
     train_set, validation_set = (
         SliceDataset(pairs, names, settings) for names in (split.train, split.validation)
