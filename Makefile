@@ -150,7 +150,9 @@ format: $(INSTALLED)  ## let ruff put code and notebooks in order
 	$(PY) -m ruff format .
 
 clean:  ## delete what was computed; data sets stay
-	rm -rf build figures/*/*.pdf figures/*/*.json figures/*/*.tex figures/*/*.sums data/*/derived .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	find figures/ -mindepth 2 -maxdepth 2 -regex '.*[.]\(pdf\|json\|tex\|sums\)' -exec rm -f {} +
+	find data/ -mindepth 2 -maxdepth 2 -name derived -prune -exec rm -rf {} +  # not through links
 
 clean-all: clean  ## also delete the embedded data set and the environment
 	rm -rf data/phantom data/synthetic_* .venv node_modules *.egg-info

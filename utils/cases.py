@@ -103,10 +103,9 @@ def _each(names, read, what):
             results[name] = read(name)
         except InputError as problem:
             problems.append(str(problem))
-    if len(problems) > 1:
-        raise InputError(f"{len(problems)} cases cannot be loaded.\n" + "\n".join(problems))
     if problems:
-        raise InputError(problems[0])
+        several = [f"{len(problems)} cases cannot be loaded."] * (len(problems) > 1)
+        raise InputError("\n".join(several + problems))
     return results
 
 
@@ -142,13 +141,11 @@ def _load_case(source, name, cache, series):
     """One case from the cache, read again from its files if need be."""
     folder = source / "Images" / name
     names, fingerprint = sources_of(folder, series)
-    volume = _cached(folder, names, cache / f"{name}.npy", fingerprint)
+    place = folder, names, cache / f"{name}.npy", fingerprint
+    volume = _cached(*place)
     if volume is None:
         with locked(cache):  # another process may have stored it meanwhile
-            volume = _cached(folder, names, cache / f"{name}.npy", fingerprint)
-            if volume is None:
-                _store(folder, names, series, cache / f"{name}.npy", fingerprint)
-                volume = _cached(folder, names, cache / f"{name}.npy", fingerprint)
+            volume = _cached(*place) or _store(*place, series) or _cached(*place)
     if volume is None:
         raise InputError(
             f"{name}: {cache / name}.npy was written but does not read back as written. "
@@ -181,7 +178,7 @@ def sources_of(folder: Path, series: str | None = None) -> tuple[list[str], str]
     return names, digest.hexdigest()
 
 
-def _store(folder, names, series, path, fingerprint):
+def _store(folder, names, path, fingerprint, series):
     """Read a volume and write its array, then the JSON that vouches for it with a checksum.
 
     It says nothing of the patient: no header's text or UID, and of the files which of `names`.

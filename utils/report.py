@@ -5,7 +5,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from utils.workspace import figures_folder, shown, workspace, write_json
+from utils.workspace import derived_of, figures_folder, shown, write_json
 
 
 def save_numbers(dataset: Path | str, numbers: dict[str, Any], study: str | None = None) -> None:
@@ -31,7 +31,7 @@ def save_numbers(dataset: Path | str, numbers: dict[str, Any], study: str | None
 
 def runs_of(figures: Path) -> Path:
     """Folder of the runs of the data set whose figures lie in this folder."""
-    return workspace() / "data" / figures.name / "derived" / "runs"
+    return derived_of(figures.name) / "runs"
 
 
 def checksums(folder: Path, pattern: str) -> dict[str, str]:

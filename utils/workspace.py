@@ -107,13 +107,13 @@ def _said_of_cases(file, what):
 
 
 def derived_folder(dataset: Path | str) -> Path:
-    """Folder for everything computed from a data set: `data/<its name>/derived`, created.
+    """Folder for everything computed from a data set, created: `derived_of` its own name.
 
-    A data set outside the workspace is never written into; its derived files go under its
-    own name inside the workspace. Two data sets of one name are told apart by `source.json`.
+    A data set outside the workspace is never written into, also where a link leads to it. Two data
+    sets of one name are told apart by `source.json`.
     """
     source = dataset_folder(dataset)
-    derived = workspace() / "data" / source.name / "derived"
+    derived = derived_of(source.name)
     marker = derived / "source.json"
     if marker.exists():
         owner = read_record(marker, "source", f"Delete {shown(derived)}.")["folder"]
@@ -125,6 +125,12 @@ def derived_folder(dataset: Path | str) -> Path:
     else:
         write_json(marker, {"folder": str(source)})
     return derived
+
+
+def derived_of(name: str) -> Path:
+    """`data/<name>/derived`, or where `data/<name>` is a link `data/<name>.linked/derived`."""
+    folder = workspace() / "data" / name
+    return (folder.with_name(f"{name}.linked") if folder.is_symlink() else folder) / "derived"
 
 
 def run_folder(dataset: Path | str, preset_name: str, changes: str = "") -> Path:
@@ -139,10 +145,12 @@ def run_folder(dataset: Path | str, preset_name: str, changes: str = "") -> Path
 def figures_folder(dataset: Path | str) -> Path:
     """Folder of the exported figures and numbers of a data set: `figures/<its name>`.
 
-    As for `derived_folder` the name is that of the folder itself where a link leads to it.
+    As for `derived_folder` the name is that of the folder itself where a link leads to it; a disk
+    that is away leaves its link.
     """
-    found = [folder for folder in _candidates(dataset) if folder.is_dir()]
-    return workspace() / "figures" / (found or [Path(dataset)])[0].resolve().name
+    found = [f for f in _candidates(dataset) if (f / "Images").is_dir() or f.is_symlink()]
+    found += [folder for folder in _candidates(dataset) if folder.is_dir()]
+    return workspace() / "figures" / [*found, Path(dataset)][0].resolve().name
 
 
 def shown(path: Path | str) -> Path:

@@ -15,12 +15,12 @@ from utils.inference import logits_of
 from utils.overlap import predicted_labels
 from utils.settings import Settings
 from utils.unet import UNet
-from utils.workspace import workspace
+from utils.workspace import derived_of
 
 
 def image_run_folder(dataset: Path | str, name: str) -> Path:
     """Folder of a run on an image set: `data/<its name>/derived/runs/<name>`, in the workspace."""
-    return workspace() / "data" / image_folder(dataset).name / "derived" / "runs" / name
+    return derived_of(image_folder(dataset).name) / "runs" / name
 
 
 def image_datasets(

@@ -198,9 +198,6 @@ def series_summary(volume: Volume) -> str:
     """A series in a few lines of text."""
     slices, rows, cols = volume.hu.shape
     step, row, col = volume.spacing
-    lines = [
-        f"{volume.identity['case']}: {slices} slices of {rows} x {cols}, "
-        f"{step:.4g} x {row:.4g} x {col:.4g} mm",
-        f"  {volume.hu.min()} to {volume.hu.max()} HU",
-    ]
-    return "\n".join(lines + [f"  note: {note}" for note in volume.notes])
+    size = f"{slices} slices of {rows} x {cols}, {step:.4g} x {row:.4g} x {col:.4g} mm"
+    lines = [f"{volume.identity['case']}: {size}", f"{volume.hu.min()} to {volume.hu.max()} HU"]
+    return "\n  ".join(lines + [f"note: {note}" for note in volume.notes])
