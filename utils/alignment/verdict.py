@@ -143,10 +143,8 @@ def correct_mask(mask: np.ndarray, *steps: str) -> np.ndarray:
                 shift = [int(number) if name == axis else 0 for name in AXES]
                 mask = ndimage.shift(mask, shift, order=0)
             case _:
-                raise InputError(
-                    f"There is no correction {step!r}; use transpose, flip AXIS or shift AXIS by "
-                    f"N, where AXIS is one of {', '.join(AXES)}."
-                )
+                said = SENTENCES["no correction"].format(step=step, axes=", ".join(AXES))
+                raise InputError(said)
     return np.ascontiguousarray(mask)
 
 
@@ -176,10 +174,7 @@ def require_aligned(dataset, pairs):
     """
     file = derived_folder(dataset) / "alignment.json"
     if not file.exists():
-        raise InputError(
-            f"{shown(file)} is missing: whether masks and images belong together has not been "
-            "checked. Run notebook 02 first."
-        )
+        raise InputError(SENTENCES["no verdicts"].format(file=shown(file)))
     verdicts = read_record(file, "alignment", "Run notebook 02 again, which writes it.")
     found = {name: verdicts.get(name, {"verdict": "not checked"}) for name in pairs}
     confirmed = confirmed_values(dataset_folder(dataset))
@@ -191,10 +186,7 @@ def require_aligned(dataset, pairs):
                 entry["verdict"] = "changed since"
     bad = [f"{name} ({e['verdict']})" for name, e in found.items() if e["verdict"] != "aligned"]
     if bad:
-        raise InputError(
-            f"Not aligned according to {shown(file)}: {', '.join(bad)}. They would teach nonsense, "
-            "and score it: correct these masks or remove the cases, then run notebook 02 again."
-        )
+        raise InputError(SENTENCES["not aligned"].format(file=shown(file), bad=", ".join(bad)))
 
 
 def _faults(placement):

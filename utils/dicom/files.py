@@ -10,7 +10,7 @@ from pydicom.uid import UID
 
 from utils.dicom.header import STANDARD, Source, read_header
 from utils.dicom.values import integer, text
-from utils.errors import InputError
+from utils.errors import InputError, refusals
 from utils.workspace import left_behind
 
 MOST_FILES = 20_000  # an archive given by mistake would fill the memory with headers
@@ -19,6 +19,7 @@ MOST_HELD = 1024**3  # bytes of headers, and of whole slices where deflated, tha
 COMPANIONS = {"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTRECORD", "SR", "PR", "KO", "REG", "DOC"}
 PLACES = ("ImagePositionPatient", "SliceLocation", "PerFrameFunctionalGroupsSequence")
 NOT_DICOM, EMPTY = "not DICOM", "empty (0 bytes)"
+refusal = refusals(__file__)
 
 
 @dataclass
@@ -92,10 +93,7 @@ def scan_folder(folder):
             scan.sources.append(source)
             held += source.pixel_offset if source.inflated is None else source.size
         if held > MOST_HELD:
-            raise InputError(
-                f"up to {name}, headers and deflated slices take more than "
-                f"{MOST_HELD >> 20} MiB of memory. Have the archive send it uncompressed"
-            )
+            raise refusal("headers_too_large", name, MOST_HELD >> 20)
     suffixes = {source.path.suffix.lower() for source in scan.sources} | {".dcm", ".dicom", ".ima"}
     patterns = {_pattern(source.path.name) for source in scan.sources}
     lost = [one for one in strangers if _named_like_a_slice(one[1], suffixes, patterns)]
@@ -103,10 +101,7 @@ def scan_folder(folder):
         name, path = lost[0]
         found = "is empty (0 bytes)" if path.stat().st_size == 0 else "is not readable as DICOM"
         more = f", and {len(lost) - 1} more such files of {scan.files}" if len(lost) > 1 else ""
-        raise InputError(
-            f"{name} {found} though it is named like a slice{more}. "
-            "Fetch the series again, or remove what is none of its files"
-        )
+        raise refusal("lost_slice", name, found, more)
     for name, path in strangers:
         scan.skip(EMPTY if path.is_file() and not path.stat().st_size else NOT_DICOM, name)
     return scan
@@ -148,10 +143,7 @@ def reason_to_skip(source: Source) -> str:
     if source.pixel_tag is None:
         if _of_a_private_class(source) or ("Storage" in sop_class and "Image" not in sop_class):
             return f"{modality or sop_class} object without pixels"
-        raise InputError(
-            f"{source.name} ends before its pixel data ({source.size:,} bytes): truncated. "
-            "Fetch the file again"
-        )
+        raise refusal("before_pixels", source.name, source.size)
     if "LOCALIZER" in source.facts.image_type.upper():
         return "localizer"
     if "Secondary Capture" in sop_class and not any(k in source.dataset for k in PLACES):

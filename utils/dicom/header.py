@@ -17,7 +17,7 @@ from pydicom.filereader import read_dataset, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from utils.dicom.values import text
-from utils.errors import InputError, printable, refused
+from utils.errors import InputError, printable, refusals, refused
 
 HEADER_BLOCK = 16 * 1024  # bytes read first: holds the whole header of an ordinary slice
 LARGEST_FILE = 2 * 1024**3  # bytes; an enhanced CT of 4000 slices of 512² is as long
@@ -32,6 +32,7 @@ PIXEL_DATA = 0x7FE00010  # integer pixels
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
 STANDARD = "1.2.840.10008."  # what the standard's class UIDs begin with; others are a maker's own
 PIXEL_TAGS = {0x7FE00008, 0x7FE00009, PIXEL_DATA}  # float, double and integer pixels
+refusal = refusals(__file__)
 
 
 # What a header says of its object, each element read once, as text; "" where it is silent. KEYWORDS
@@ -153,10 +154,7 @@ def _parse(path, name, data, size, whole=False):
         inflated = _inflate(data, name)
     content = data if inflated is None else inflated
     if content.count(ITEM) > MOST_ITEMS:  # each takes pydicom a tenth of a millisecond
-        raise InputError(
-            f"{name} has more than {MOST_ITEMS:,} items in sequences, which no series needs. "
-            "Export it again"
-        )
+        raise refusal("items_too_many", name, MOST_ITEMS)
     try:
         dataset, syntax, found = _until_pixels(content, inflated is not None)
     except Exception:  # pydicom may raise nearly anything on hostile bytes
@@ -217,10 +215,7 @@ def _inflate(data, name):
     except zlib.error:
         raise InputError(f"{name} cannot be inflated: damaged. Fetch the file again") from None
     if len(inflated) == LARGEST_INFLATED:
-        raise InputError(
-            f"{name} inflates to more than {LARGEST_INFLATED // 1024**2} MiB, which no slice does. "
-            "Have the archive send it uncompressed"
-        )
+        raise refusal("inflates", name, LARGEST_INFLATED // 1024**2)
     if not inflater.eof:
         raise InputError(f"{name} is truncated: its deflated data end early. Fetch the file again")
     return inflated
