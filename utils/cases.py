@@ -27,7 +27,7 @@ from utils.workspace import (
     written_whole,
 )
 
-FORMAT = 5  # raise it when the loader's result changes, so that old caches are read again
+FORMAT = 6  # raise it when the loader's result changes, so that old caches are read again
 
 
 class Pair(NamedTuple):

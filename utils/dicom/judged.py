@@ -75,10 +75,10 @@ def check_one_thing(frames):
     others change to and fro. An element that a slice lacks contradicts nothing.
     """
     notes = []
-    held = [[dict(place.items()) for place in frame.places] for frame in frames]
+    held = [dict(p for place in frame.places[::-1] for p in place.items()) for frame in frames]
     for keyword in JUDGED:
         tag = tag_for_keyword(keyword)
-        raw = [next((p[tag].value for p in places if tag in p), None) for places in held]
+        raw = [getattr(elements.get(tag), "value", None) for elements in held]
         if raw.count(raw[0]) == len(raw):
             continue
         said = _said(frames, keyword, KINDS.get(keyword))
@@ -98,6 +98,10 @@ def check_one_thing(frames):
     derived = [kind for kind in kinds if _has(RULES["derived"], kind)]
     if derived:
         notes.append(f"{len(derived)} slices are reckoned from others: ImageType {derived[0]}.")
+    for keyword in ("SeriesDescription", "DerivationDescription"):
+        told = _said(frames[:1], keyword)[0]
+        found = [what for what, words in RULES["described"].items() if _has(words, told)]
+        notes += [f"{keyword} tells of {what} (suspect: {keyword})." for what in found[:1]]
     return notes
 
 

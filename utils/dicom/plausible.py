@@ -7,26 +7,31 @@ aligned before `confirmed.txt` of its data set names the case and the keyword.
 import numpy as np
 
 # A slice is judged on so many rows and columns, evenly spread; smaller than 16: not at all
-FEW = 64
+FEW = 32
 AIR_HU, BODY_HU, SOFT_HU, BIN_HU = -200, -500, (-200, 300), 20
 NARROWEST, WIDEST = 60, 800  # mm: a body in a picture
 SPACING_RATIO = 1.5  # between the slices' distance and what SpacingBetweenSlices says of it
 THICKEST = 7  # times their distance: slices that overlap have less
-FARTHEST = 25  # mm between slices
+NEAREST, FARTHEST = 0.09, 25  # mm between slices
+LONGEST_SIDE = 1.1  # of a pixel, in its other side
 MATRICES = (256, 512, 768, 1024)  # of which a picture may have been cut
 FIELD = (0.5, 1.5)  # of ReconstructionDiameter, where a picture was padded or cut and resampled
 
 
 def doubts(volume, frames, step):
     """Notes on what no body has; step : mm from slice to slice of the files, None of one slice."""
-    hu, spacing = volume.hu, volume.spacing
+    hu, first = volume.on_stored_grid(volume.hu), frames[0]
     if min(hu.shape[1:]) < 16:
         return []
     strides = [max(1, side // FEW) for side in hu.shape[1:]]
-    few = hu[:, :: strides[0], :: strides[1]]
-    widths = [stride * side for stride, side in zip(strides, spacing[1:], strict=True)]
-    said = [_hounsfield(few, frames[0]), _pixels(few > BODY_HU, widths, frames[0])]
-    said += [_slices(abs(step), frames[0]), _turns(few[:, ::2, ::2])] if step else []
+    few = np.ascontiguousarray(hu[:, :: strides[0], :: strides[1]])
+    widths = [stride * side for stride, side in zip(strides, first.pixel_spacing, strict=True)]
+    parts = {}  # by rescale: that of a single slice may be wrong
+    for k, frame in enumerate(frames):
+        parts.setdefault((frame.slope, frame.intercept), []).append(k)
+    found = (_hounsfield(few[part], frames[part[0]]) for part in parts.values())
+    said = [next(filter(None, found), None), _pixels(few > BODY_HU, widths, first)]
+    said += [_slices(abs(step), first), _turns(few)] if step else []
     return [f"{what[0].upper()}{what[1:]} (suspect: {key})." for what, key in filter(None, said)]
 
 
@@ -43,7 +48,8 @@ def _hounsfield(few, frame):
     at = f" at {mode} HU" * (found == "tissue")
     keyword = "RescaleIntercept" if slope == 1 else "RescaleSlope"
     unit = f"RescaleType {frame.source.facts.rescale_type or 'missing'}"
-    return f"{found}{at} with slope {slope:g}, intercept {intercept:g}, {unit}", keyword
+    where = f"in {frame.name} with slope {slope:g}, intercept {intercept:g}, {unit}"
+    return f"{found}{at} {where}", keyword
 
 
 def _pixels(body, widths, frame):
@@ -52,6 +58,8 @@ def _pixels(body, widths, frame):
         (int(body.any((0, 3 - axis)).sum()) * widths[axis - 1] for axis in (1, 2)), default=0
     )
     side, diameter = frame.pixel_spacing[1], frame.stated("ReconstructionDiameter") or 0
+    if max(frame.pixel_spacing) > LONGEST_SIDE * min(frame.pixel_spacing):
+        return "pixels of {:g} x {:g} mm, no squares".format(*frame.pixel_spacing), "PixelSpacing"
     if body.any() and not NARROWEST <= width <= WIDEST:
         return f"a body {width:.3g} mm wide by PixelSpacing {side:g} mm", "PixelSpacing"
     field, matrix = frame.coding.cols * side, diameter / side
@@ -66,7 +74,7 @@ def _slices(step, frame):
     """The distance of slices against what else the header says of it."""
     stated, thick = abs(frame.stated("SpacingBetweenSlices") or 0), frame.thickness or 0
     wrong = stated and not 1 / SPACING_RATIO <= step / stated <= SPACING_RATIO
-    if wrong or (not stated and step < thick / THICKEST) or step > FARTHEST:
+    if wrong or (not stated and step < thick / THICKEST) or not NEAREST < step < FARTHEST:
         said = f" where SpacingBetweenSlices is {stated:g} mm" if stated else ""
         said += f" where SliceThickness is {thick:g} mm" if thick else ""
         return f"slices are {step:.4g} mm apart{said}", "ImagePositionPatient"
