@@ -50,7 +50,7 @@ def write_seg(
     label map. algorithm : name of what drew it; None for a person. Raises InputError for a mask
     of other shape or values, and for a series whose files are not there as they were loaded.
     dcm2niix mixes the slices of two regions, in whatever order they are written: give it a file
-    of one, or take `write_nifti`; dcmqi, highdicom and pydicom read two.
+    of one, or take `write_nifti`; data/README.md says which tools read two.
     """
 
     def made(labels, sources, order):
