@@ -93,7 +93,7 @@ def scan_folder(folder):
             scan.sources.append(source)
             held += source.pixel_offset if source.inflated is None else source.size
         if held > MOST_HELD:
-            raise refusal("headers_too_large", name, MOST_HELD >> 20)
+            raise refusal("memory", name, MOST_HELD >> 20)
     suffixes = {source.path.suffix.lower() for source in scan.sources} | {".dcm", ".dicom", ".ima"}
     patterns = {_pattern(source.path.name) for source in scan.sources}
     lost = [one for one in strangers if _named_like_a_slice(one[1], suffixes, patterns)]
@@ -101,7 +101,7 @@ def scan_folder(folder):
         name, path = lost[0]
         found = "is empty (0 bytes)" if path.stat().st_size == 0 else "is not readable as DICOM"
         more = f", and {len(lost) - 1} more such files of {scan.files}" if len(lost) > 1 else ""
-        raise refusal("lost_slice", name, found, more)
+        raise refusal("lost", name, found, more)
     for name, path in strangers:
         scan.skip(EMPTY if path.is_file() and not path.stat().st_size else NOT_DICOM, name)
     return scan
@@ -143,7 +143,7 @@ def reason_to_skip(source: Source) -> str:
     if source.pixel_tag is None:
         if _of_a_private_class(source) or ("Storage" in sop_class and "Image" not in sop_class):
             return f"{modality or sop_class} object without pixels"
-        raise refusal("before_pixels", source.name, source.size)
+        raise refusal("no_pixels", source.name, source.size)
     if "LOCALIZER" in source.facts.image_type.upper():
         return "localizer"
     if "Secondary Capture" in sop_class and not any(k in source.dataset for k in PLACES):

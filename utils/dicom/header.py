@@ -154,7 +154,7 @@ def _parse(path, name, data, size, whole=False):
         inflated = _inflate(data, name)
     content = data if inflated is None else inflated
     if content.count(ITEM) > MOST_ITEMS:  # each takes pydicom a tenth of a millisecond
-        raise refusal("items_too_many", name, MOST_ITEMS)
+        raise refusal("items", name, MOST_ITEMS)
     try:
         dataset, syntax, found = _until_pixels(content, inflated is not None)
     except Exception:  # pydicom may raise nearly anything on hostile bytes
@@ -215,7 +215,7 @@ def _inflate(data, name):
     except zlib.error:
         raise InputError(f"{name} cannot be inflated: damaged. Fetch the file again") from None
     if len(inflated) == LARGEST_INFLATED:
-        raise refusal("inflates", name, LARGEST_INFLATED // 1024**2)
+        raise refusal("inflated", name, LARGEST_INFLATED >> 20)
     if not inflater.eof:
         raise InputError(f"{name} is truncated: its deflated data end early. Fetch the file again")
     return inflated

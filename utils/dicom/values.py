@@ -12,10 +12,11 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from utils.errors import InputError
+from utils.errors import InputError, refusals
 
 LONGEST_TEXT = 10_240  # bytes looked at (PS3.5 6.2); of a million escapes pydicom makes minutes
 ITEM = 0xFFFEE000  # tag that starts an item, and so never stands within one
+refusal = refusals(__file__)
 
 
 def text(dataset: Dataset, keyword: str) -> str:
@@ -55,14 +56,9 @@ def numbers(dataset: Dataset, keyword: str, count: int = 1) -> tuple[float, ...]
     try:
         found = tuple(_finite(part) for part in parts)
     except (TypeError, ValueError):
-        raise InputError(
-            f"{keyword} is {_short(value)}, not a number. Correct the header or export again"
-        ) from None
+        raise refusal("no_number", keyword, _short(value)) from None
     if len(found) != count:
-        raise InputError(
-            f"{keyword} has {len(found)} values ({_short(value)}) where {count} "
-            f"{'is' if count == 1 else 'are'} expected. Correct the header or export again"
-        )
+        raise refusal("values", keyword, len(found), _short(value), count)
     return found
 
 
@@ -143,10 +139,7 @@ def _stored(dataset, item, keyword):
     try:
         return dataset[item.tag].value
     except Exception:
-        raise InputError(
-            f"{keyword} cannot be read (stored as {_short(item.value)}). "
-            "Correct the header or export again"
-        ) from None
+        raise refusal("no_value", keyword, _short(item.value)) from None
 
 
 def _finite(part):
