@@ -40,7 +40,7 @@ def test_one_of_two_series_can_be_chosen(tmp_path):
 
 def test_a_series_of_one_slice_is_listed_as_such(tmp_path):
     write_series(tmp_path / "thorax")
-    lone = ct_slice(0)
+    lone = ct_slice(7)
     lone.SeriesInstanceUID, lone.SeriesDescription = "1.2.3", ""
     save(lone, tmp_path / "lone.dcm")
     assert "lone.dcm (CT, 1 slice)" in refusal(tmp_path)

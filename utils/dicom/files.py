@@ -144,11 +144,10 @@ def reason_to_skip(source: Source) -> str:
         if _of_a_private_class(source) or ("Storage" in sop_class and "Image" not in sop_class):
             return f"{modality or sop_class} object without pixels"
         raise refusal("no_pixels", source.name, source.size)
-    if "LOCALIZER" in source.facts.image_type.upper():
-        return "localizer"
-    if "Secondary Capture" in sop_class and not any(k in source.dataset for k in PLACES):
+    kinds, placed = source.facts.image_type.upper(), any(k in source.dataset for k in PLACES)
+    if "SCREEN SAVE" in kinds or ("Secondary Capture" in sop_class and not placed):
         return "screenshot"
-    return ""
+    return "localizer" if "LOCALIZER" in kinds else ""
 
 
 def _of_a_private_class(source):

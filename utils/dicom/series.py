@@ -7,7 +7,7 @@ from utils.dicom.geometry import SAME_POSITION
 from utils.dicom.judged import MOST_LISTED, check_unit
 from utils.dicom.pixels import same_pixels
 from utils.dicom.values import numbers
-from utils.errors import refusals
+from utils.errors import about, refusals
 
 LONGEST_UID = 64  # characters (PS3.5 9.1)
 LARGEST = "largest"  # in place of a UID: the series of most data
@@ -51,29 +51,44 @@ def _is_measured(source):
 
 
 def _choose(measured, series, asked):
-    """The UID of the series to take: what is asked for, or the only one that is measured.
+    """The UID of the series to take: what is asked for, or the only one that is a stack.
 
-    One or two slices that cut another way than a stack does are localizers that do not say so.
+    Beside it, a localizer that does not say so or slices of a bolus, all at one place, are none.
     """
     if asked not in (None, LARGEST, *series):
         raise refusal("no_series", asked, _listed(series))
-    if asked in series:
-        return asked
-    if len(measured) > 2 and all(len(sources) == 1 for sources in measured.values()):
+    if asked in series or len(measured) == 1:
+        return asked if asked in series else next(iter(measured))
+    places = {uid: [*map(_place, found)] for uid, found in measured.items()}
+    alone = {uid: found for uid, found in places.items() if 0 < len({*found} - {None}) < 3}
+    firsts = [found[0].dataset for found in measured.values() if len(found) == 1]
+    if len(firsts) == len(measured) > 2 and not any("NumberOfFrames" in one for one in firsts):
         raise refusal("uid_each", len(measured))
-    largest = max(measured, key=lambda uid: sum(source.size for source in measured[uid]))
-    stack = measured[largest]
-    others = [found for uid, found in measured.items() if uid != largest]
-    if asked is None and any(
-        len(other) > 2 or len(stack) < 3 or _way(other[0]) == _way(stack[0]) for other in others
-    ):
+    stacks = [uid for uid in measured if uid not in alone] or [*measured]
+    largest = max(stacks, key=lambda uid: sum(source.size for source in measured[uid]))
+    if asked is None and (len(stacks) > 1 or _may_belong(alone.values(), places[largest])):
         raise refusal("several", len(measured), _listed(measured))
     return largest
 
 
-def _way(source):
-    """Directions of a slice's rows and columns, or None."""
-    return numbers(source.dataset, "ImageOrientationPatient", 6)
+def _place(source):
+    """Directions of a slice's rows and columns, and its place in mm; None of an enhanced CT."""
+    with about(source.name, end=""):
+        way = numbers(source.dataset, "ImageOrientationPatient", 6)
+        at = numbers(source.dataset, "ImagePositionPatient", 3)
+    return (tuple(np.round(way, 2)), at) if way and at else None
+
+
+def _may_belong(alone, stack):
+    """Whether slices by themselves may be a stack's: beyond its ends, or one in each gap."""
+    if None in stack or len({*stack}) < 3:
+        return False
+    way, normal = stack[0][0], np.cross(stack[0][0][:3], stack[0][0][3:])
+    once = [place for other in alone if len({*other}) == len(other) for place in other if place]
+    heights = [normal @ at for directions, at in once if directions == way]
+    ends = sorted(normal @ at for _, at in stack)
+    beyond = any(not ends[0] <= height <= ends[-1] for height in heights)
+    return beyond or len(heights) > len(stack) - 2
 
 
 def _listed(series):
