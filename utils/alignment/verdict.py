@@ -21,7 +21,7 @@ from utils.alignment.placement import best_placements
 from utils.anatomy import body_mask, extent_faults
 from utils.cases import Pairs, create_paired_data, load_cases, load_masks, pair_fingerprint
 from utils.dicom import Volume
-from utils.errors import InputError
+from utils.errors import refusals
 from utils.records import read_record
 from utils.workspace import confirmed_values, dataset_folder, derived_folder, shown, write_json
 
@@ -33,6 +33,7 @@ NOMINAL = (3.0, 1.0, 1.0)  # mm, where the spacing is not told
 AXES = ("slices", "rows", "columns")
 SENTENCES = json.loads(Path(__file__).with_name("findings.json").read_text())
 FAULTS = ("transposed", "reversed", "flipped up-down", "mirrored")
+refusal = refusals(__file__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,8 +144,7 @@ def correct_mask(mask: np.ndarray, *steps: str) -> np.ndarray:
                 shift = [int(number) if name == axis else 0 for name in AXES]
                 mask = ndimage.shift(mask, shift, order=0)
             case _:
-                said = SENTENCES["no correction"].format(step=step, axes=", ".join(AXES))
-                raise InputError(said)
+                raise refusal("no correction", step, ", ".join(AXES))
     return np.ascontiguousarray(mask)
 
 
@@ -174,7 +174,7 @@ def require_aligned(dataset, pairs):
     """
     file = derived_folder(dataset) / "alignment.json"
     if not file.exists():
-        raise InputError(SENTENCES["no verdicts"].format(file=shown(file)))
+        raise refusal("not checked", shown(file))
     verdicts = read_record(file, "alignment", "Run notebook 02 again, which writes it.")
     found = {name: verdicts.get(name, {"verdict": "not checked"}) for name in pairs}
     confirmed = confirmed_values(dataset_folder(dataset))
@@ -186,7 +186,7 @@ def require_aligned(dataset, pairs):
                 entry["verdict"] = "changed since"
     bad = [f"{name} ({e['verdict']})" for name, e in found.items() if e["verdict"] != "aligned"]
     if bad:
-        raise InputError(SENTENCES["not aligned"].format(file=shown(file), bad=", ".join(bad)))
+        raise refusal("not aligned", shown(file), ", ".join(bad))
 
 
 def _faults(placement):

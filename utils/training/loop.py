@@ -10,7 +10,7 @@ from torch import nn
 
 from utils import losses, runtime
 from utils.dataset import BatchSource, batches
-from utils.errors import InputError
+from utils.errors import refusals
 from utils.settings import Settings
 from utils.training.epoch import learn, measure
 from utils.training.optimiser import Schedule, build_optimiser
@@ -20,6 +20,7 @@ EXPLODED = 10
 
 # Mean DSC of training slices below which the network calls everything background
 BLIND = 0.05
+refusal = refusals(__file__)
 
 
 class Trainer:
@@ -39,11 +40,7 @@ class Trainer:
     ) -> None:
         chosen_by_loss = settings.keep == "best" or settings.early_stopping
         if not len(validation_set) and (chosen_by_loss or settings.schedule == "plateau"):
-            raise InputError(
-                f"The split {settings.split!r} leaves no validation patients, by whose loss these "
-                "settings would choose. Set keep=last early_stopping=0 and a schedule other than "
-                "plateau, or split=thirds."
-            )
+            raise refusal("nobody validates", settings.split)
         runtime.keep_freed_memory()
         self.settings = settings
         self.device = runtime.best_device()
@@ -132,12 +129,8 @@ def stop_if_diverged(row, settings):
         seen.append(row["validation_loss"])
     if all(map(math.isfinite, seen)) and row["train_loss"] < EXPLODED:
         return
-    raise InputError(
-        f"Training has diverged in epoch {row['epoch']}: the training loss is "
-        f"{row['train_loss']:.3g}, the validation loss {row['validation_loss']:.3g}. "
-        f"Try a learning rate below {settings.learning_rate:g}, such as "
-        f"{settings.learning_rate / 10:g}, or clip_norm=1. The weights of this epoch were not kept."
-    )
+    rate, reached = settings.learning_rate, [row["train_loss"], row["validation_loss"]]
+    raise refusal("diverged", row["epoch"], *reached, rate, rate / 10)
 
 
 def blindness(history, settings):
