@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from utils.dicom.files import MOST_FILES
 from utils.dicom.frames import LARGEST_SIDE, MOST_SLICES
@@ -20,6 +22,7 @@ from utils.workspace import cases_in, holds_files
 READERS = {".nii": "Nifti", ".nii.gz": "Nifti", ".nrrd": "Nrrd", ".nhdr": "Nrrd",
            ".mha": "Meta", ".mhd": "Meta"}  # fmt: skip
 CONTAINERS = (*READERS, ".zip")  # endings of names, in lower case
+LONGEST_LINE = 500  # bytes of a field of NRRD; a thousand make SimpleITK crash
 LEAST_AIR = 0.01  # of all voxels; around and in a chest there is far more
 LARGEST_UNPACKED = 4 * 1024**3  # bytes of a zip; a few thousand slices
 refusal = refusals(__file__)
@@ -35,7 +38,7 @@ def case_folders(folder: Path | str) -> list[Path]:
     if _is_container(folder):
         return [folder]
     if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}. Give a series, or a folder of cases.")
+        raise refusal("no_folder", folder, ", ".join(CONTAINERS))
     folder = folder / "Images" if (folder / "Images").is_dir() else folder
     if not holds_files(folder):
         raise InputError(f"{folder} holds no file, expected a CT series. Check the path.")
@@ -78,6 +81,8 @@ def unpacked(path: Path | str) -> Iterator[Path]:
             size = sum(member.file_size for member in members)
             if len(members) > MOST_FILES or size > LARGEST_UNPACKED:
                 raise refusal("large_zip", path.name, len(members), size / 1e9)
+            if any(member.flag_bits & 1 for member in members):
+                raise InputError(f"{path.name} is encrypted. Unpack it and give the folder")
             archive.extractall(folder)  # zipfile strips what would lead out of the folder
         yield folder
 
@@ -97,6 +102,8 @@ def read_image(path, suffix):
     with tempfile.TemporaryDirectory() as folder, damaged:
         if suffix.startswith(".nii"):
             path = _nifti_alone(path, suffix, Path(folder, "scan.nii"))
+        elif READERS[suffix] == "Nrrd":
+            _check_nrrd(path)
         reader.SetFileName(str(path))
         reader.ReadImageInformation()
         _check_header(reader, path)
@@ -142,6 +149,16 @@ def _check_header(reader, path):
         raise refusal("not_placed")
 
 
+def _check_nrrd(path):
+    """Refuse a header's line that SimpleITK, if it is no field, quotes beyond its buffer's end."""
+    with open(path, "rb") as file:
+        for line in iter(lambda: file.readline(2**20), b"\n"):
+            if not line.strip():
+                return
+            if len(line) > LONGEST_LINE and not re.match(rb"#|content:|[^:]+:=", line):
+                raise InputError("a line of its header is no field: damaged. Fetch it again")
+
+
 def _check_nifti(known, size, path):
     """Refuse an unpacked NIfTI whose header contradicts itself or its file: SimpleITK reads on."""
     start, bits = float(known["vox_offset"]), int(known["bitpix"])
@@ -154,8 +171,18 @@ def _check_nifti(known, size, path):
         raise InputError(f"voxels from byte {start:g} on, of {sides} mm. Convert it again")
     if start + math.prod(size) * bits // 8 > path.stat().st_size:
         raise InputError("it ends before its last voxel: truncated. Fetch it again")
+    order = "<" if np.fromfile(path, "u1", 1)[0] else ">"  # the first number is 348 or 540
+    slope, shift = (float(known[f"scl_{name}"]) for name in ("slope", "inter"))
+    if not (math.isfinite(slope) and slope) and math.isfinite(shift) and shift:
+        raise refusal("shift", slope, shift)  # which SimpleITK adds, and others do not
+    if placed and known.get("qform_code", "0") != "0":
+        face = np.sign(np.fromfile(path, f"{order}f4", 1, offset=76)[0]) or 1  # pixdim[0]
+        x, y, z = (float(known[f"quatern_{axis}"]) for axis in "bcd")
+        w = math.sqrt(max(0, 1 - x * x - y * y - z * z))
+        turn = Rotation.from_quat([x, y, z, w]).as_matrix() * [1, 1, face]
+        if np.abs(turn - columns / sides).max() > 0.1:
+            raise refusal("two_ways")
     if known["datatype"] in ("16", "64"):  # of NaN, NIfTI's library makes 0, that is water
-        order = "<" if np.fromfile(path, "u1", 1)[0] else ">"  # the first number is 348 or 540
         _check_numbers(np.memmap(path, f"{order}f{bits // 8}", "r", int(start), size))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.dicom import geometry
-from utils.dicom.containers import CONTAINERS, read_image, unpacked
+from utils.dicom.containers import CONTAINERS, read_image, refusal, unpacked
 from utils.dicom.files import missing_slices, scan_folder
 from utils.dicom.frames import MOST_SLICES, frames_of
 from utils.dicom.judged import check_one_thing, chosen_frames, chosen_parts
@@ -107,7 +107,7 @@ def read_series(folder: Path | str, series_uid: str | None = None) -> Volume:
         return _read_container(folder, series_uid)
     case = printable(Path(os.path.abspath(folder)).name)  # a link's own name, not its target's
     if not folder.is_dir():
-        raise InputError(f"There is no folder {folder}. Give the folder that holds the series.")
+        raise refusal("no_folder", folder, ", ".join(CONTAINERS))
     with about(case), library_silenced():
         return _read(folder, case, series_uid)
 
