@@ -18,7 +18,7 @@ from utils.records import check, read_record, text_of
 from utils.runtime import best_device, first_process_first, rank_and_count, wait_for_all
 from utils.settings import Settings, read_settings, settings_to_json
 from utils.training.checkpoint import restore_checkpoint, save_checkpoint
-from utils.training.loop import Trainer, blindness, describe_epoch
+from utils.training.loop import Trainer, blindness, describe_epoch, refusal
 from utils.training.weights import begin_with, facts_of, load_weights, save_weights, trained_as
 from utils.unet import build_unet
 from utils.workspace import locked, shown, write_json, write_table, written_whole
@@ -174,10 +174,7 @@ def load_run(run_folder: Path) -> tuple[nn.Module, Settings, Split]:
     files = [run_folder / name for name in ("model.safetensors", "settings.json", "split.json")]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
-        raise InputError(
-            f"{shown(run_folder)} holds no trained model: there is no {', no '.join(missing)}. "
-            "Run notebook 03 first."
-        )
+        raise refusal("no model", shown(run_folder), ", no ".join(missing))
     weights_file, settings_file, split_file = files
     settings, split = read_settings(settings_file), read_record(split_file, "split", AGAIN)
     model = load_weights(build_unet(settings), weights_file, settings)
