@@ -116,7 +116,7 @@ def test_an_empty_lung_stays_empty_and_two_are_no_rtstruct(tmp_path):
     masks, notes = roi_masks(written(tmp_path, "rtstruct", labels, volume), volume)
     assert list(masks) == ["right"] and any("“Lung_L” left out" in note for note in notes)
     (tmp_path / "Case_rtstruct.dcm").unlink()
-    with pytest.raises(InputError, match="has no closed contour"):
+    with pytest.raises(InputError, match=r"Case_rtstruct\.dcm: there is nothing to draw"):
         written(tmp_path, "rtstruct", 0 * labels, volume)
     assert not (tmp_path / "Case_rtstruct.dcm").exists()
 

@@ -76,6 +76,19 @@ def test_contours_that_exclude_each_other_by_their_type_do(tmp_path):
     assert np.array_equal(mask, filled(BOX) ^ filled(BOX + 5)) and notes == ()
 
 
+def test_contours_that_enclose_nothing_are_told(tmp_path):
+    """The same one twice excludes itself, and one between the voxels' centres holds none."""
+    between = rectangle(10.1, 10.1, 10.9, 10.9)
+    for contours in ([contour(on_slice(2, BOX), "CLOSEDPLANAR_XOR")] * 2, drawn(2, between)):
+        mask, notes = lungs(tmp_path, contours)
+        assert not mask.any() and notes == ("The structures called both enclose no voxel.",)
+
+
+def test_the_type_of_a_contour_may_be_in_small_letters(tmp_path):
+    mask, notes = lungs(tmp_path, [contour(on_slice(2, BOX), "closed_planar")])
+    assert np.array_equal(mask, filled(BOX)) and notes == ()
+
+
 def outline(mask):
     """Centres of the rim's voxels, followed clockwise (a border of 8 neighbours)."""
     inside = {tuple(place) for place in np.argwhere(mask)}

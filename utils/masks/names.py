@@ -89,7 +89,8 @@ def joined(masks, mm):
         shared = np.count_nonzero(pair[0] & pair[1]) / min(map(np.count_nonzero, pair))
         if (right - left) * mm > SWAPPED or shared > 0.5:
             raise refusal("sides", (right - left) * mm, 100 * shared)
-    return notes
+    empty = [region for region, mask in masks.items() if not mask.any()]
+    return notes + [f"The structures called {region} enclose no voxel." for region in empty]
 
 
 def united(masks, names):

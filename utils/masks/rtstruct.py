@@ -114,7 +114,7 @@ def _polygons(entries, name):
     polygons, kinds, notes, short = [], set(), [], 0
     for number, entry in enumerate(entries, 1):
         points = read_contour(entry, f"contour {number} of “{name}”")
-        kind = text(entry, "ContourGeometricType") or "of no type"
+        kind = text(entry, "ContourGeometricType").upper() or "of no type"
         if len(points) < 3:
             short += 1
         elif kind not in ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"):

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from utils.dicom import Volume, integer, text
-from utils.masks.names import TABLES
+from utils.masks.names import TABLES, refusal
 from utils.masks.rtstruct import roi_masks
 from utils.masks.seg_writer import write_object
 
@@ -40,6 +40,8 @@ def write_rtstruct(
     def read(written, volume):
         return roi_masks(written, volume)[0]
 
+    if np.shape(mask) == volume.hu.shape and not np.any(mask):
+        raise refusal("nothing to draw", Path(file).name)
     write_object("an RTSTRUCT", made, read, mask, volume, file, regions)
 
 
