@@ -52,6 +52,10 @@ def written(tmp_path, edit, monkeypatch):
         ("StudyID", b"longer than sixteen ", ""),
         ("PatientID", b"x" * 66, ""),
         ("AccessionNumber", b"A\0", "A"),
+        ("AccessionNumber", b"A\\B ", ""),
+        ("StudyID", b"\x1b[31mA ", ""),
+        ("PatientName", b"Doe\nJane\x1b[2J", ""),
+        ("PatientName", b"a^b^c^d^e^f^g=x=y=z ", ""),
         ("ReferringPhysicianName", b"Roe^Rick", "Roe^Rick"),
     ],
 )

@@ -163,6 +163,8 @@ def _essence(header, step, frame_of_reference):
 def _if_valid(keyword, value):
     """A value that its element may have (PS3.5 6.2), else None."""
     vr = dictionary_VR(keyword)
+    if value[:1] == "[" or any(letter < " " or letter == "\\" for letter in value):
+        return None  # several values, or what is no letter
     try:
         DataElement(tag_for_keyword(keyword), vr, value, validation_mode=config.RAISE)
         DA(value) if vr == "DA" else TM(value) if vr == "TM" else None
