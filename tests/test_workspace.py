@@ -191,6 +191,8 @@ def test_series_of_cases_that_hold_several_are_read_from_a_file(tmp_path):
     assert workspace.chosen_series(tmp_path) == {}
     (tmp_path / "series.txt").write_text("Fall (1)   1.2.3\n\nMüller largest\n", encoding="utf-8")
     assert workspace.chosen_series(tmp_path) == {"Fall (1)": "1.2.3", "Müller": "largest"}
+    (tmp_path / "series.txt").write_bytes(b"\xef\xbb\xbfCase_000 largest\r\n")  # as Windows does
+    assert workspace.chosen_series(tmp_path) == {"Case_000": "largest"}
     (tmp_path / "series.txt").write_text("Case_000\n")
     with pytest.raises(InputError, match=r"series\.txt has a line of one word"):
         workspace.chosen_series(tmp_path)

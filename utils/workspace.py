@@ -98,7 +98,7 @@ def _said_of_cases(file, what):
     """(case, word) of each line of a file that may be there; InputError beyond MOST_SAID bytes."""
     if file.is_file() and file.stat().st_size > MOST_SAID:
         raise InputError(f"{file} has more than 1 MB, expected lines of a case and {what}.")
-    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    text = file.read_text(encoding="utf-8-sig", errors="replace") if file.is_file() else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     found = [re.fullmatch(r"(.+?)\s+(\S*?\w+=.*|\S+)", line) for line in lines]
     if not all(found):
