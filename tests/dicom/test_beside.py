@@ -35,6 +35,13 @@ def test_a_bolus_is_left_out_with_a_note(tmp_path, count, asked):
     assert listed in volume.notes
 
 
+def test_a_bolus_may_tremble(tmp_path):
+    """By the last digits of its positions it is still at one place."""
+    bolus(tmp_path / "bolus", [-94 + 0.01 * (k % 4) for k in range(12)])
+    write_series(tmp_path / "ct")
+    assert_whole(read_series(tmp_path))
+
+
 @pytest.mark.parametrize("height", [-100, -95.5, -88])
 def test_one_slice_for_the_bolus_is_left_out(tmp_path, height):
     bolus(tmp_path / "locator", [height])

@@ -76,7 +76,7 @@ def _place(source):
     with about(source.name, end=""):
         way = numbers(source.dataset, "ImageOrientationPatient", 6)
         at = numbers(source.dataset, "ImagePositionPatient", 3)
-    return (tuple(np.round(way, 2)), at) if way and at else None
+    return (tuple(np.round(way, 2)), tuple(np.round(at, 1))) if way and at else None
 
 
 def _may_belong(alone, stack):
