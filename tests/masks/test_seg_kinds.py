@@ -168,3 +168,12 @@ def test_a_lobe_whose_label_contradicts_its_code_is_no_lung(tmp_path):
     file = by_highdicom(tmp_path, volume, labels(1), [("lung_lower_lobe_left", UPPER)])
     with pytest.raises(InputError, match="no lung among its segments"):
         seg_masks(file, volume)
+
+
+def test_the_kind_may_be_in_small_letters(tmp_path):
+    volume = a_volume(tmp_path)
+    file = by_highdicom(tmp_path, volume, labels(), TWO, "LABELMAP")
+    dataset = pydicom.dcmread(file)
+    dataset.SegmentationType = "labelmap"
+    dataset.save_as(file)
+    assert np.array_equal(read_seg(file, volume), labels() > 0)

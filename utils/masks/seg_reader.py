@@ -56,7 +56,7 @@ def seg_masks(seg_file, volume):
 def _masks(source, volume):
     """Masks by region from the header and the pixels' bytes."""
     dataset = source.dataset
-    kind = text(dataset, "SegmentationType")
+    kind = text(dataset, "SegmentationType").upper()
     segments = {integer(s, "SegmentNumber"): s for s in items(dataset, "SegmentSequence")}
     regions = {number: _region(segment) for number, segment in segments.items()}
     if not any(regions.values()):
