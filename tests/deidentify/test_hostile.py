@@ -113,13 +113,101 @@ def test_numbers_that_are_none_are_left_out(tmp_path, capsys, fault, tag):
     assert_array_equal(read_series(tmp_path / "copy").hu, expected_hu(5))
 
 
+def item(inner):
+    return b"\xfe\xff\0\xe0" + struct.pack("<I", len(inner)) + inner
+
+
+def sequence(tag, inner):
+    return tag + b"SQ\0\0" + struct.pack("<I", len(item(inner))) + item(inner)
+
+
+PRIVATE, IMAGES = b"\x29\0\x10\x10", b"\x08\0\x40\x11"
+UNKNOWN = element(b"\x29\0\x11\x10", b"ZZ", b"Zebedee ")
+IMAGE = element(b"\x08\0\x50\x11", b"UI", b"1.2.840.10008.5.1.4.1.1.2\0") + element(
+    b"\x08\0\x55\x11", b"UI", b"1.2.3\0"
+)
+UNREAD = {  # bytes of an element that no reader understands -> where it stands
+    "unknown VR": (UNKNOWN, "(0029,1011)"),
+    "of odd length": (element(PRIVATE, b"ZZ", b"Zebedee"), "(0029,1010)"),
+    "of an attribute": (element(b"\x20\0\x00\x40", b"ZZ", b"Zebedee "), "ImageComments"),
+    "in a private sequence": (sequence(PRIVATE, UNKNOWN), "(0029,1010)[0].(0029,1011)"),
+    "in a sequence that goes": (
+        sequence(b"\x40\0\x75\x02", UNKNOWN),
+        "RequestAttributesSequence[0].(0029,1011)",
+    ),
+    "in one that stays": (
+        sequence(IMAGES, IMAGE + UNKNOWN).replace(IMAGES, b"\x08\0\x12\x21"),
+        "SourceImageSequence[0].(0029,1011)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNREAD)
+def test_an_element_that_nobody_reads_is_left_out_and_told(tmp_path, capsys, kind):
+    """It is dropped anyway; the check could not look for what it says, which a person is told."""
+    data, place = UNREAD[kind]
+    for path in write_series(tmp_path / "in")[1:3]:
+        put_before(path, PATIENT if data.startswith(b"\x08") else PIXELS, data)
+    code, said = told(tmp_path, capsys)
+    assert code == 0 and said.count("flags:") == 1
+    assert f"{place} cannot be read and was left out" in said and "Zebedee" not in said
+    assert_array_equal(read_series(tmp_path / "copy").hu, expected_hu(5))
+    assert not any(b"Zebedee" in path.read_bytes() for path in (tmp_path / "copy").iterdir())
+    assert remaining_identifiers(tmp_path / "in", tmp_path / "copy") == []
+
+
+ODD = {
+    "bytes of odd length": element(PRIVATE, b"LO", b"Zebedee"),
+    "an item longer than its sequence": sequence(PRIVATE, UNKNOWN).replace(
+        item(UNKNOWN)[:8], b"\xfe\xff\0\xe0\xff\xff\xff\x7f"
+    ),
+    "no items": PRIVATE + b"SQ\0\0\x08\0\0\0Zebedee ",
+    "a date that is none": element(PRIVATE, b"DA", b"Zebedee "),
+    "a UID that is none": element(PRIVATE, b"UI", b"Zebedee "),
+    "fragments": PRIVATE + b"OB\0\0" + FOREVER + item(b"Zebedee ")
+    + b"\xfe\xff\xdd\xe0" + bytes(4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the pixels", "after them"])
+@pytest.mark.parametrize("kind", [*ODD, "unknown VR"])
+def test_a_damaged_private_element_costs_no_case(tmp_path, capsys, kind, after):
+    path, data = write_series(tmp_path / "in")[1], {**ODD, "unknown VR": UNKNOWN}[kind]
+    if after:
+        path.write_bytes(path.read_bytes() + data.replace(b"\x29\0", b"\xe1\x7f", 1))
+    else:
+        put_before(path, PIXELS, data)
+    assert told(tmp_path, capsys)[0] == 0
+    assert_array_equal(read_series(tmp_path / "copy").hu, expected_hu(5))
+    assert not any(b"Zebedee" in path.read_bytes() for path in (tmp_path / "copy").iterdir())
+
+
+def test_an_element_that_nobody_reads_is_no_part_of_a_copy(tmp_path, capsys):
+    path = write_series(tmp_path / "in")[1]
+    assert told(tmp_path, capsys)[0] == 0
+    put_before(tmp_path / "copy" / "CT-0001.dcm", PIXELS, UNKNOWN)
+    assert path.exists() and remaining_identifiers(tmp_path / "in", tmp_path / "copy") == [
+        ("CT-0001.dcm", "(0029,1011)", "not what the keep-list gives")
+    ]
+
+
+@pytest.mark.parametrize("keyword", ["PatientID", "ReferringPhysicianName"])
+def test_a_name_or_number_that_nobody_reads_is_refused(tmp_path, capsys, keyword):
+    """The check would not know for what to look."""
+    path = write_series(tmp_path / "in", edit=lambda ds, _k: setattr(ds, keyword, "Zebedee"))[1]
+    tag = {"PatientID": b"\x10\0\x20\0LO", "ReferringPhysicianName": b"\x08\0\x90\0PN"}[keyword]
+    replace_bytes(path, tag, tag[:4] + b"ZZ")
+    code, said = told(tmp_path, capsys)
+    assert code == 1 and f"1-004.dcm: {keyword} cannot be read" in said
+
+
 def test_one_case_does_not_take_the_others_with_it(tmp_path, capsys):
     for number in range(3):
         files = write_series(tmp_path / "in" / "Images" / f"Case_00{number}")
         if number == 1:
-            put_before(files[0], PIXELS, element(b"\x29\0\x10\x10", b"ZZ", b"Doe "))
+            replace_bytes(files[0], b"\x10\0\x10\0PN", b"\x10\0\x10\0ZZ")
     code, said = told(tmp_path, capsys)
-    assert code == 1 and "Doe" not in said
-    assert "refused: Case_001: 1-005.dcm: (0029,1010) cannot be read" in said
+    assert code == 1 and "Test" not in said
+    assert "refused: Case_001: 1-005.dcm: PatientName cannot be read" in said
     copied = sorted(path.name for path in (tmp_path / "copy" / "Images").iterdir())
     assert copied == ["Case_000", "Case_002"]

@@ -165,6 +165,8 @@ def _copy_case(files, work, key, report, despite_findings):
         raise refusal("findings", "; ".join(map(": ".join, findings[:5])))
     report["remaining"] += findings
     report["left_out"] += left
+    flags = [str(refusal("unread", place)) for place in sorted(identity.unread)]
+    report["flags"] += [flag for flag in flags if flag not in report["flags"]]
     report["files"] += len(written)
 
 

@@ -6,9 +6,9 @@ from contextlib import suppress
 from functools import cached_property
 
 from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 
-from utils.deidentify.keeping import WORDS
+from utils.deidentify.keeping import WORDS, texts
 from utils.deidentify.pixels import refusal
 from utils.dicom import stored_vr
 
@@ -24,10 +24,12 @@ class Identity:
 
     def __init__(self):
         self.names, self.ids, self.uids, self.days = set(), set(), set(), set()
+        self.unread = set()  # places of elements that cannot be read
 
     def collect(self, dataset):
         """Add what an original says, in whatever element, sequence or private group."""
-        for _, element in elements(dataset):
+        for place, element in elements(dataset):
+            self.unread |= {place} if element is None else set()
             for value in _values(element):
                 if element.VR == "UI" and element.keyword != "ImplementationClassUID":
                     self.uids |= set() if value in UID_dictionary else {value}
@@ -97,33 +99,35 @@ class Identity:
 def elements(dataset, place=""):
     """All elements but sequences, with their place such as `ROI[2].Name`; file meta first.
 
-    Raises InputError for one that cannot be read, or lies too deep: it may name the patient.
+    None stands for one that cannot be read. Raises InputError where that is a name or number of
+    the patient, for which the check could not look then, and where sequences lie too deep.
     """
     yield from elements(dataset.file_meta, "file meta ") if "file_meta" in vars(dataset) else ()
     for tag in sorted(dataset.keys()):
-        name, known = place + (keyword_for_tag(tag) or str(tag)), False
+        keyword, known, element = keyword_for_tag(tag), False, None
+        name = place + (keyword or str(tag))
         with suppress(Exception):  # pydicom may raise nearly anything on hostile values
             element, known = dataset.get_item(tag), stored_vr(dataset, tag) in NUMBERS
             long = isinstance(element.value, bytes) and len(element.value) > 64
             if not (long and known):  # a contour's points stay as stored, and what is no number
                 element = dataset[tag]
                 known = element.VR != "PN" or str(element.value) is not None  # decodes it
-        if not known or place.count("[") > 100:
+        vrs = getattr(element, "VR", ""), dictionary_has_tag(tag) and dictionary_VR(tag)
+        needed = "PN" in vrs or keyword in WORDS["identifying"]
+        if place.count("[") > 100 or (needed and not known):
             raise refusal("unreadable", name)
-        if element.VR == "SQ":
+        if known and element.VR == "SQ":
             for index, item in enumerate(element.value):
                 yield from elements(item, f"{name}[{index}].")
         else:
-            yield name, element
+            yield name, element if known else None
 
 
 def _values(element):
-    """Values of an element as stripped texts; none of bytes and of numbers."""
-    value = element.value
-    if isinstance(value, bytes) or value is None or element.VR in NUMBERS:
+    """Values of an element as stripped texts; none of bytes, of numbers, and of what is unread."""
+    if element is None or isinstance(element.value, bytes) or element.VR in NUMBERS:
         return []
-    several = not isinstance(value, str) and hasattr(value, "__iter__") and element.VR != "PN"
-    return [shown for part in (value if several else [value]) if (shown := str(part).strip(" \0"))]
+    return [shown for part in texts(element) if (shown := part.strip(" \0"))]
 
 
 def _spellings(text):

@@ -83,7 +83,7 @@ def _element(dataset, tag, keyword, form, names, counts, depth):
             return DataElement(tag, vr, element.value)
         sign = 0x8000 * (dataset.PixelRepresentation == 1)  # some write one as if it were the other
         return DataElement(tag, "SS" if sign else "US", ((element.value & 0xFFFF) ^ sign) - sign)
-    values = [part.strip(" \0") for part in _texts(element)]
+    values = [part.strip(" \0") for part in texts(element)]
     value = _RULES[form](keyword, values, dataset, names)
     single = isinstance(value, list) and len(value) == 1
     return None if value is None else DataElement(tag, vr, value[0] if single else value)
@@ -92,7 +92,7 @@ def _element(dataset, tag, keyword, form, names, counts, depth):
 def _digits(dataset, tag, vr):
     """Numbers that are stored as text, byte by byte as they were; None if they are no numbers."""
     stored = dataset.get_item(tag).value
-    text = stored.decode("ascii") if isinstance(stored, bytes) else "\\".join(_texts(dataset[tag]))
+    text = stored.decode("ascii") if isinstance(stored, bytes) else "\\".join(texts(dataset[tag]))
     parts = [part.strip(" \0") for part in text.split("\\")]
     if parts != [""] and not all(map(NUMBER.fullmatch, parts)):
         return None
@@ -101,7 +101,7 @@ def _digits(dataset, tag, vr):
     return RawDataElement(tag, vr, len(data), data, 0, False, True)
 
 
-def _texts(element):
+def texts(element):
     """Values of an element as texts; none for an empty one."""
     value = element.value
     if value is None:

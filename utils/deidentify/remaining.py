@@ -79,8 +79,8 @@ def _in_object(path, data, identity):
     buffer.seek(0)
     like = None if made == data else dict(elements(dcmread(buffer)))
     for place, element in elements(source.dataset):
-        form, value = FORMS.get(getattr(element, "keyword", "")), element.value
-        stays = like is None or (place in like and like[place].value == value)
+        form, value = FORMS.get(getattr(element, "keyword", "")), getattr(element, "value", None)
+        stays = like is None or getattr(like.get(place), "value", like) == value
         text = value if isinstance(value, bytes) else str(value)
         if not stays:
             found = True
