@@ -29,6 +29,8 @@ BY_SIMPLEITK = {
 HARMLESS = b"data precision 12"  # said before SimpleITK tries its other decoder
 MOST_TILES = 4096  # of JPEG 2000: a slice of 512² in tiles of 8²
 MINUS_2000 = 63536  # -2000 read as unsigned: the padding of several scanners
+ONE_GREY = {"number_of_frames": 1, "samples_per_pixel": 1, "pixel_keyword": "PixelData",
+            "photometric_interpretation": "MONOCHROME2"}  # fmt: skip
 refusal = refusals(__file__)
 HTJ2K = {f"1.2.840.10008.1.2.4.{number}" for number in (201, 202, 203)}
 
@@ -104,21 +106,10 @@ def _decode(decoder, encoded, syntax, coding, precision, signed):
         if decoder is None:
             pixels = _by_simpleitk(encoded, syntax, coding, precision)
         else:
-            pixels, _ = decoder.as_array(
-                encapsulate([encoded]),
-                raw=True,
-                decoding_plugin=plugin,
-                transfer_syntax_uid=syntax,
-                number_of_frames=1,
-                pixel_keyword="PixelData",
-                rows=coding.rows,
-                columns=coding.cols,
-                samples_per_pixel=1,
-                photometric_interpretation="MONOCHROME2",
-                bits_allocated=coding.allocated,
-                bits_stored=precision,
-                pixel_representation=int(signed),
-            )
+            said = {"rows": coding.rows, "columns": coding.cols, "bits_allocated": coding.allocated}
+            said |= {"bits_stored": precision, "pixel_representation": int(signed), **ONE_GREY}
+            said |= {"transfer_syntax_uid": syntax, "decoding_plugin": plugin}
+            pixels, _ = decoder.as_array(encapsulate([encoded]), raw=True, **said)
     if pixels.shape != (coding.rows, coding.cols) or pixels.dtype.itemsize > 2:
         expected = coding.rows, coding.cols, coding.allocated
         raise refusal("decoded", pixels.shape, pixels.dtype, *expected)

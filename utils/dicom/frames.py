@@ -102,20 +102,11 @@ def _frame(source, coding, index, places):
         raise refusal("no_rescale")
     if slope == 0:
         raise InputError("RescaleSlope is 0, expected a factor such as 1. Export again")
-    return Frame(
-        source=source,
-        coding=coding,
-        index=index,
-        uid=source.facts.instance_uid,
-        position=_first(places, "ImagePositionPatient", 3),
-        orientation=_first(places, "ImageOrientationPatient", 6),
-        pixel_spacing=spacing,
-        location=_first(places, "SliceLocation"),
-        thickness=_first(places, "SliceThickness"),
-        slope=slope,
-        intercept=intercept,
-        places=places,
-    )
+    position = _first(places, "ImagePositionPatient", 3)
+    orientation = _first(places, "ImageOrientationPatient", 6)
+    location, thickness = _first(places, "SliceLocation"), _first(places, "SliceThickness")
+    place = (position, orientation, spacing, location, thickness)
+    return Frame(source, coding, index, source.facts.instance_uid, *place, slope, intercept, places)
 
 
 def _first(places, keyword, count=1):

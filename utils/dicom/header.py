@@ -161,17 +161,11 @@ def _parse(path, name, data, size, whole=False):
         return None
     if not found and not whole:
         return None
-    return Source(
-        path=path,
-        name=name,
-        dataset=dataset,
-        facts=_facts(dataset),
-        syntax=syntax or _guessed_syntax(dataset),
-        bare=not syntax or data[128:132] != b"DICM",
-        size=size if inflated is None else len(inflated),
-        inflated=inflated,
-        **found,
-    )
+    bare = not syntax or data[128:132] != b"DICM"
+    syntax = syntax or _guessed_syntax(dataset)
+    size = size if inflated is None else len(inflated)
+    found["inflated"] = inflated
+    return Source(path, name, dataset, _facts(dataset), syntax, bare, size, **found)
 
 
 def _until_pixels(content, deflated):

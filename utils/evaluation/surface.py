@@ -121,13 +121,8 @@ def lung_table(
         predicted, true = np.isin(prediction, labels), np.isin(truth, labels)
         sizes = int(predicted.sum()), int(true.sum())
         overlap = int((predicted & true).sum())
-        rows.append(
-            {
-                "lung": lung,
-                "dsc": float(dice(overlap, *sizes)),
-                **surface_metrics(predicted, true, spacing),
-                "litres": litres(sizes[0], spacing),
-                "true_litres": litres(sizes[1], spacing),
-            }
-        )
+        row = {"lung": lung, "dsc": float(dice(overlap, *sizes))}
+        row |= surface_metrics(predicted, true, spacing)
+        row |= {"litres": litres(sizes[0], spacing), "true_litres": litres(sizes[1], spacing)}
+        rows.append(row)
     return pd.DataFrame(rows)

@@ -89,14 +89,8 @@ def _structure_set(source, images):
     )
     frame = _item(FrameOfReferenceUID=place, RTReferencedStudySequence=[study])
     dataset = _item(**{keyword: source.get(keyword) for keyword in OF_STUDY if keyword in source})
-    dataset.update(
-        _item(
-            **TABLES["RTSTRUCT"],
-            FrameOfReferenceUID=place,
-            StructureSetDate="",  # `write_object` sets it
-            ReferencedFrameOfReferenceSequence=[frame],
-        )
-    )
+    dataset.update(_item(**TABLES["RTSTRUCT"], ReferencedFrameOfReferenceSequence=[frame]))
+    dataset.FrameOfReferenceUID, dataset.StructureSetDate = place, ""  # `write_object` sets it
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     return dataset
@@ -114,22 +108,14 @@ def _contour(points, image):
 
 def _add(dataset, number, region, contours, algorithm):
     """Add a structure with its contours, its colour, and who drew it."""
-    dataset.StructureSetROISequence.append(
-        _item(
-            ROINumber=number,
-            ReferencedFrameOfReferenceUID=dataset.FrameOfReferenceUID,
-            ROIName=TABLES["TG-263"][region],
-            ROIGenerationAlgorithm="AUTOMATIC" if algorithm else "MANUAL",
-            ROIGenerationDescription=(algorithm or "")[:64],
-        )
-    )
-    dataset.ROIContourSequence.append(
-        _item(
-            ReferencedROINumber=number,
-            ROIDisplayColor=TABLES["colours"][region],
-            ContourSequence=contours,
-        )
-    )
+    structure = _item(ROINumber=number, ROIName=TABLES["TG-263"][region])
+    structure.ReferencedFrameOfReferenceUID = dataset.FrameOfReferenceUID
+    structure.ROIGenerationAlgorithm = "AUTOMATIC" if algorithm else "MANUAL"
+    structure.ROIGenerationDescription = (algorithm or "")[:64]
+    dataset.StructureSetROISequence.append(structure)
+    drawn = _item(ReferencedROINumber=number, ContourSequence=contours)
+    drawn.ROIDisplayColor = TABLES["colours"][region]
+    dataset.ROIContourSequence.append(drawn)
     observed = _item(ObservationNumber=number, ReferencedROINumber=number)
     observed.RTROIInterpretedType, observed.ROIInterpreter = "ORGAN", None
     dataset.RTROIObservationsSequence.append(observed)

@@ -70,14 +70,10 @@ def checked_case(volume, mask=None, prediction=None, spacing=None):
     if affine is None:  # index axes slice, row, col run along z, y, x
         affine = np.zeros((4, 4))
         affine[[2, 1, 0, 3], [0, 1, 2, 3]] = (*spacing, 1)
-    return Case(
-        hu=hu,
-        truth=_checked_mask("mask", mask, hu.shape),
-        prediction=_checked_mask("prediction", prediction, hu.shape),
-        spacing=spacing,
-        affine=np.asarray(affine, float),
-        name=getattr(volume, "identity", {}).get("case", ""),
-    )
+    masks = {"truth": _checked_mask("mask", mask, hu.shape)}
+    masks["prediction"] = _checked_mask("prediction", prediction, hu.shape)
+    name = getattr(volume, "identity", {}).get("case", "")
+    return Case(hu=hu, **masks, spacing=spacing, affine=np.asarray(affine, float), name=name)
 
 
 def _checked_hu(array):

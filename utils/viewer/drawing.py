@@ -81,16 +81,9 @@ def checked_view(
     centre, width = _checked_window(window)
     if not 0 <= opacity <= 1:
         raise InputError(f"The opacity is {opacity}; expected a number from 0 to 1.")
-    return View(
-        case,
-        plane,
-        **_first_slices(case, plane, index),
-        centre=centre,
-        width=width,
-        overlay=overlay,
-        outline=bool(outline),
-        opacity=float(opacity),
-    )
+    shown = {"centre": centre, "width": width, "overlay": overlay, "outline": bool(outline)}
+    shown |= {"opacity": float(opacity), **_first_slices(case, plane, index)}
+    return View(case, plane, **shown)
 
 
 def _check_choice(what, value, choices):
