@@ -164,16 +164,11 @@ def _read(folder, case, series_uid):
     row, col = frames[0].pixel_spacing
     affine = np.eye(4)
     affine[:3] = np.column_stack([step, axes[1] * row, axes[2] * col, positions[0]])
-    volume = _volume(
-        stored,
-        affine,
-        (np.linalg.norm(step), row, col),
-        canonical,
-        identity={"case": case, **frames[0].source.identity()},
-        files=tuple(str(frame.source.path) for frame in frames),
-        notes=tuple(map(printable, notes + place_notes + copy_notes + step_notes + pixel_notes)),
-        stored_axes=geometry.axes_code(canonical),
-    )
+    notes += [*place_notes, *copy_notes, *step_notes, *pixel_notes]
+    facts = {"notes": tuple(map(printable, notes)), "stored_axes": geometry.axes_code(canonical)}
+    facts["identity"] = {"case": case, **frames[0].source.identity()}
+    facts["files"] = tuple(str(frame.source.path) for frame in frames)
+    volume = _volume(stored, affine, (np.linalg.norm(step), row, col), canonical, **facts)
     doubted = doubts(volume, frames, np.linalg.norm(step) if len(frames) > 1 else None)
     return dataclasses.replace(volume, notes=(*volume.notes, *doubted))
 

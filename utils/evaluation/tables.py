@@ -65,21 +65,15 @@ def patient_metrics(slices: pd.DataFrame) -> pd.DataFrame:
         lung = case["lung_px"] > 0
         confusion = case[["overlap_px", "false_positive_px", "background_px", "missed_px"]].sum()
         pooled = {key: float(value) for key, value in pixel_scores(*confusion).items()}
-        rows.append(
-            {
-                "split": split,
-                "case": name,
-                "slices": len(case),
-                "dsc_3d": pooled["f1"],
-                "dsc_lung_slices": case.loc[lung, "dsc"].mean(),
-                "worst_lung_slice": case.loc[lung, "dsc"].min(),
-                "accuracy": case["accuracy"].mean(),
-                **{key: pooled[key] for key in ("iou", "precision", "recall", "specificity")},
-                "lung_free_slices": int((~lung).sum()),
-                "false_positive_slices": int((~lung & (case["predicted_px"] > 0)).sum()),
-                "lung_free_false_positive_px": int(case.loc[~lung, "predicted_px"].sum()),
-            }
-        )
+        row = {"split": split, "case": name, "slices": len(case), "dsc_3d": pooled["f1"]}
+        row["dsc_lung_slices"] = case.loc[lung, "dsc"].mean()
+        row["worst_lung_slice"] = case.loc[lung, "dsc"].min()
+        row["accuracy"] = case["accuracy"].mean()
+        row |= {key: pooled[key] for key in ("iou", "precision", "recall", "specificity")}
+        row["lung_free_slices"] = int((~lung).sum())
+        row["false_positive_slices"] = int((~lung & (case["predicted_px"] > 0)).sum())
+        row["lung_free_false_positive_px"] = int(case.loc[~lung, "predicted_px"].sum())
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

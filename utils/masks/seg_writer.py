@@ -189,11 +189,7 @@ def _segmentation(sources, stored, regions, algorithm):
         )
         for number, region in enumerate(regions, 1)
     ]
-    return highdicom.seg.Segmentation(
-        source_images=sources,
-        pixel_array=stored,
-        segment_descriptions=segments,
-        series_instance_uid=sources[0].SeriesInstanceUID,  # `_identify` gives both their own
-        sop_instance_uid=sources[0].SOPInstanceUID,
-        **TABLES["SEG"],
-    )
+    facts = {"segment_descriptions": segments, **TABLES["SEG"]}
+    facts["series_instance_uid"] = sources[0].SeriesInstanceUID  # `_identify` gives both their own
+    facts["sop_instance_uid"] = sources[0].SOPInstanceUID
+    return highdicom.seg.Segmentation(source_images=sources, pixel_array=stored, **facts)
