@@ -1,9 +1,13 @@
-"""A patient's identity, written into every corner of a small series and its RTSTRUCT."""
+"""A patient's identity, written into every corner of a small series, and the search for it."""
 
 from dicom_factory import ROOT, save, write_series
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage
 from rtstruct_factory import item, structure_set
+
+from utils.deidentify.identity import Identity
+from utils.deidentify.remaining import check
+from utils.dicom import library_silenced, list_files, read_header
 
 SECRETS = [
     b"Doe",
@@ -53,3 +57,13 @@ def write_original(folder):
     save(rtstruct(), folder / "Doe_Jane_rt.dcm")
     (folder / "notes.txt").write_text("Jane Doe, seen on 20240229")
     return folder
+
+
+def remaining_identifiers(original, copy):
+    """(file, place, reason) of what the check finds in a copy of a folder, whoever made it."""
+    identity = Identity()
+    with library_silenced():
+        for name, path in list_files(original):
+            if source := read_header(path, name):
+                identity.collect(source.dataset)
+        return [row for name, path in list_files(copy) for row in check(name, path, identity)]

@@ -18,7 +18,8 @@ from utils.deidentify.keeping import FORMS, KEEP, anatomical
 # Forms in which the list keeps something of a value that the Basic Profile takes away, and why
 KEPT_ALL_THE_SAME = {
     "dates": "moved by a secret number of days: option 113107 of the profile",
-    "sequences": "the images that a SEG was drawn on: references with new UIDs, nothing else",
+    "sequences": "the images that a SEG was drawn on: references with new UIDs, nothing else; and "
+    "an empty sequence, which a photograph must have, of what was entered",
     "structures": "names of which every word is an anatomical term: option 113105 of the profile",
 }
 SAME_EFFECT = {"new_uids", "empty", "case", "words"}  # replaced, emptied, or a word of ours
@@ -55,7 +56,9 @@ def test_where_the_profile_takes_away_and_the_list_keeps_there_is_a_reason():
     profiled = {word for word, tag in tags.items() if (tag >> 16, tag & 0xFFFF) in actions}
     forms = {FORMS[word] for word in profiled}
     assert forms == {*KEPT_ALL_THE_SAME, *SAME_EFFECT}
-    assert {word for word in profiled if FORMS[word] == "sequences"} == {"SourceImageSequence"}
+    assert {word for word in profiled if FORMS[word] == "sequences"} == {
+        *("SourceImageSequence", "AcquisitionContextSequence")
+    }
     assert {word for word in profiled if FORMS[word] == "structures"} == {"ROIName"}
 
 

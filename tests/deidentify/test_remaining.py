@@ -5,12 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
+from identity_builders import remaining_identifiers
 from plant_builders import PLANTS, SILENT, TEXTS, write_patient
 from pydicom import dcmread
 
 from utils.deidentify import copying, deidentify
 from utils.deidentify.identity import Identity
-from utils.deidentify.remaining import remaining_identifiers
 from utils.errors import InputError
 
 

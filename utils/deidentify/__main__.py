@@ -16,11 +16,13 @@ def main(arguments=None):
     parser.add_argument("--map", help="new file that leads back to the patients; else none does")
     parser.add_argument("--case", default="Case_000", help="name of the patient in the copy")
     parser.add_argument("--despite-findings", action="store_true", help="deliver all the same")
+    also = "copy this picture, though it may show text (give one --also for each)"
+    parser.add_argument("--also", action="append", default=[], metavar="FILE", help=also)
     options = parser.parse_args(arguments)
     if not (options.folder and options.out):
         parser.error("give the folder to copy, and --out with a new one")
     places = options.folder, options.out, options.case, options.map or None
-    report = deidentify(*places, options.despite_findings)
+    report = deidentify(*places, options.despite_findings, options.also)
     for title in ("left_out", "flags", "refused", "remaining"):
         for row in report[title]:
             told = row if isinstance(row, str) else ": ".join(row)

@@ -5,19 +5,19 @@ import os
 import re
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 from pydicom import dcmwrite
-from pydicom.uid import UID
 from tqdm.auto import tqdm
 
 from utils import dicom
 from utils.deidentify.identity import Identity
-from utils.deidentify.keeping import OBJECTS, WORDS, rewritten
-from utils.deidentify.pixels import PIXEL_DATA, clean_pixels, looks_like_text, refusal
+from utils.deidentify.keeping import WORDS, rewritten
+from utils.deidentify.pixels import PIXEL_DATA, clean_pixels, judged, looks_like_text, refusal
 from utils.deidentify.pseudonyms import CASE, Pseudonyms
 from utils.deidentify.remaining import REPORT, check
 from utils.errors import InputError, about, refused
@@ -33,28 +33,29 @@ def deidentify(
     case_name: str = "Case_000",
     map_file: Path | str | None = None,
     despite_findings: bool = False,
+    also: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write a de-identified copy of a case, or of a data set with `Images/`, into `out_folder`.
 
     The copy holds what keep.toml names and nothing else. UIDs become others by a keyed hash of a
     secret of this call, the same wherever one stood; dates go back by a secret number of days, one
-    for each patient; name and number become `case_name` (in a data set the name of the case's
-    folder, or Case_000, … in random order if these are no such names). The secret and what stands
-    for what go into `map_file`, which only its owner can read, or are kept nowhere.
+    for each patient; name and number become `case_name` (in a data set the name of its folder, or
+    Case_000, … in random order if these are no such names). The secret and what stands for what go
+    into `map_file`, which only its owner can read, or nowhere. also : pictures that may show text.
 
-    Returns a report: `files`, `left_out` (names, and why), `refused` (cases not copied, and why),
-    `counts` ((attribute, what was done) -> how often), `flags` (what a person must look at) and
-    `remaining` (findings of the check; empty unless `despite_findings`, as a case that has any is
-    not delivered). Raises InputError if nothing can be delivered; then nothing is written.
+    Returns a report: `files`, `left_out` (names, and why), `refused` (cases and files asked for in
+    vain, and why), `counts` ((attribute, what was done) -> how often), `flags` (what a person must
+    look at) and `remaining` (findings of the check; empty unless `despite_findings`, as a case that
+    has any is not delivered). Raises InputError if nothing can be delivered; nothing is written.
     """
     folder, out = Path(folder).resolve(), Path(out_folder).resolve()
-    report: dict[str, Any] = {"files": 0, "counts": {}}
-    report |= {key: [] for key in ("left_out", "refused", "flags", "remaining")}
+    report: dict[str, Any] = {key: [] for key in ("left_out", "refused", "flags", "remaining")}
+    report |= {"files": 0, "counts": {}}
     names, uids, secret = dict[str, str](), dict[str, str](), os.urandom(32)
     with about(folder.name):
         _check_places(folder, out, case_name, map_file and Path(map_file).resolve())
         with _unfinished(out) as work, dicom.library_silenced():
-            cases = _cases(folder, case_name, secret, report)
+            cases = _marked(_cases(folder, case_name, secret, report), folder, also)
             for old, new, files in tqdm(cases, unit="case", disable=len(cases) < 2):
                 try:
                     with about(old, end=""):
@@ -129,34 +130,38 @@ def _cases(folder, case_name, secret, report):
     return found
 
 
+def _marked(cases, folder, also):
+    """The cases, of whose files is known: place in the folder, and whether it was asked for."""
+    paths, asked = {path for *_, files in cases for _, path, _ in files}, set()
+    for name in also:
+        if not (found := {folder / name, Path(name).resolve()} & paths):
+            raise refusal("no such file", name)
+        asked |= found
+    return [
+        (old, new, [(*f, str(f[1].relative_to(folder)), f[1] in asked) for f in files])
+        for old, new, files in cases
+    ]
+
+
 def _copy_case(files, work, key, report, despite_findings):
     """The files of one patient into the copy, checked; InputError for two patients or a finding."""
-    sources, identity, left = [], Identity(), []
-    for name, path, target in files:
-        mask = target == "Segmentations" and name.endswith("_seg.npz")
-        source = None if mask else dicom.read_header(path, name)
-        if source is not None:
-            with about(name, end=""):
-                identity.collect(source.dataset)
-        if mask or not (reason := _reason_to_leave(source)):
-            sources.append((name, path, work / target, source))
-        else:
-            left.append(f"{name}: {reason}")
+    identity, numbers, written = Identity(), Counter(), []
+    sources, left = _chosen(files, identity, report)
     patient = _one_patient([source.facts for *_, source in sources if source])
-    names, numbers, written = Pseudonyms(*key, patient), Counter(), []
-    for name, path, target, source in sources:
-        target.mkdir(parents=True, exist_ok=True)
-        prefix = key[1] * (target.name == "Segmentations")
+    names = Pseudonyms(*key, patient)
+    for name, path, target, kind, why, source in sources:
+        folder = work / target
+        folder.mkdir(parents=True, exist_ok=True)
+        prefix = key[1] * (target == "Segmentations")
         with refused(f"{name} cannot be de-identified", "Remove or replace the file"):
             if source is None:
-                written.append(target / f"{prefix}_seg.npz")
+                written.append(folder / f"{prefix}_seg.npz")
                 save_mask(written[-1], load_mask(path))
                 continue
-            kind = OBJECTS[source.facts.sop_class]
             numbers[kind, target] += 1
             file = f"{kind}-{numbers[kind, target]:04d}.dcm"
-            written.append(target / (f"{prefix}-{file}" if prefix else file))
-            _copy(source, kind, names, written[-1], report)
+            written.append(folder / (f"{prefix}-{file}" if prefix else file))
+            _copy(source, kind, names, written[-1], report, why)
     if not written:
         raise refusal("no DICOM", "it")
     checked = [(str(path.relative_to(work)), path) for path in written]
@@ -165,25 +170,28 @@ def _copy_case(files, work, key, report, despite_findings):
         raise refusal("findings", "; ".join(map(": ".join, findings[:5])))
     report["remaining"] += findings
     report["left_out"] += left
-    flags = [str(refusal("unread", place)) for place in sorted(identity.unread)]
-    report["flags"] += [flag for flag in flags if flag not in report["flags"]]
+    _flag(report, [refusal("unread", place) for place in sorted(identity.unread)])
     report["files"] += len(written)
 
 
-def _reason_to_leave(source):
-    """Why a file is not copied, or ""; InputError for an image that ends before its pixels."""
-    if source is None:
-        return "not DICOM"
-    dicom.reason_to_skip(source)
-    facts, kind = source.facts, OBJECTS.get(source.facts.sop_class)
-    if kind is None:
-        return str(refusal("class", UID(facts.sop_class).name or "no class"))
-    if kind == "CT" and facts.photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        return str(refusal("colours"))
-    if kind == "CT" and any(word in facts.image_type.upper() for word in WORDS["screens"]):
-        return str(refusal("screen"))
-    burned_in = dicom.text(source.dataset, "BurnedInAnnotation").upper() == "YES"
-    return str(refusal("burned in")) if burned_in else ""
+def _chosen(files, identity, report):
+    """[(name, path, folder of the copy, kind, why it had to be asked for, source)], what is left"""
+    chosen, left = [], []
+    for name, path, target, place, asked in files:
+        if target == "Segmentations" and name.endswith("_seg.npz"):
+            chosen.append((name, path, target, "", "", None))
+            continue
+        source = dicom.read_header(path, name)
+        if source is not None:
+            with about(name, end=""):
+                identity.collect(source.dataset)
+        kind, why = judged(source)
+        if kind and (asked or not why):
+            chosen.append((name, path, target, kind, why, source))
+        else:
+            left.append(str(refusal("may be asked for", place, why)) if kind else f"{place}: {why}")
+            report["refused"] += [str(refusal("asked in vain", place, why))] * asked
+    return chosen, left
 
 
 def _one_patient(facts):
@@ -195,19 +203,27 @@ def _one_patient(facts):
     return next((who for f in facts if (who := f.patient_id or f.patient_name)), "")
 
 
-def _copy(source, kind, names, file, report):
+def _copy(source, kind, names, file, report, why):
     """One object into a file of the copy, and into the report what is to be said of it."""
     dataset = source.dataset
     dataset.SOPClassUID = source.facts.sop_class  # which may stand in the file meta alone
     copy = rewritten(dataset, names, report["counts"])
-    if kind != "RTSTRUCT":
-        copy[PIXEL_DATA] = clean_pixels(source, kind)
+    clean_pixels(copy, source, kind)
     dcmwrite(file, copy, enforce_file_format=True)
     said = " ".join(dicom.text(dataset, word) for word in WORDS["described"]).lower()
-    flags = [str(refusal("head"))] if {*re.findall(r"[^\W\d_]+", said)} & {*WORDS["head"]} else []
+    if {*re.findall(r"[^\W\d_]+", said)} & {*WORDS["head"]}:
+        _flag(report, [refusal("head")])
     if kind == "CT" and looks_like_text(source, copy[PIXEL_DATA]):
-        flags.append(str(refusal("looks like text", file.name)))
-    report["flags"] += [flag for flag in flags if flag not in report["flags"]]
+        _flag(report, [refusal("looks like text", file.name)])
+    if why:
+        _flag(report, [refusal("asked", source.name, why, file.name)])
+        row = f"{kind} object", "asked for; what its pixels show was not judged"
+        report["counts"][row] = report["counts"].get(row, 0) + 1
+
+
+def _flag(report, flags):
+    """Sentences for a person into the report, each once."""
+    report["flags"] += [flag for flag in map(str, flags) if flag not in report["flags"]]
 
 
 def _write_beside(folder, work, names, uids, report):

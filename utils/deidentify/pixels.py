@@ -1,9 +1,16 @@
 """Pixels of a copy: the stored bits and nothing else; and whether they seem to hold text."""
 
+import re
+
 import numpy as np
+from pydicom import dcmread
 from pydicom.dataelem import DataElement
+from pydicom.pixels import apply_color_lut, pixel_array
+from pydicom.uid import UID
 from scipy import ndimage
 
+from utils import dicom
+from utils.deidentify.keeping import OBJECTS, WORDS
 from utils.dicom import ENCAPSULATED, frames_of, integer, stored_frames
 from utils.errors import refusals
 
@@ -13,31 +20,77 @@ BLOCK = np.ones((3, 3), bool)
 MINUS_2000 = 63536  # -2000 read as unsigned: the padding of several scanners, beyond 12 bits
 
 
-def clean_pixels(source, kind):
-    """Pixel data as an element, uncompressed: exactly the voxels, in exactly the bits stored.
+def judged(source):
+    """(kind of object, "" or why it is not copied unless asked for); without a kind it never is."""
+    if source is None:
+        return "", "not DICOM"
+    dicom.reason_to_skip(source)  # an error for an image that ends before its pixels
+    facts, kind = source.facts, OBJECTS.get(source.facts.sop_class, "")
+    name = UID(facts.sop_class).name or "no class"
+    if "Video" in name or source.syntax.startswith("1.2.840.10008.1.2.4.10"):  # MPEG, HEVC
+        return "", str(refusal("video", name))
+    if kind in ("", "IMAGE"):
+        why = "text" if re.search(r"\bSR\b|Encapsulated|Document|Report|Log\b", name) else "class"
+        return kind, str(refusal("picture" if kind else why, name))
+    if kind == "CT" and facts.photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        return "IMAGE", str(refusal("colours"))
+    if kind == "CT" and any(word in facts.image_type.upper() for word in WORDS["screens"]):
+        return "IMAGE", str(refusal("screen"))
+    burned_in = dicom.text(source.dataset, "BurnedInAnnotation").upper() == "YES"
+    return kind, str(refusal("burned in")) if burned_in else ""
 
-    source : a `Source` of `read_header`; kind : "CT" or "SEG". Gone is what could lie beside them:
+
+def clean_pixels(copy, source, kind):
+    """Give a copy its pixels, uncompressed: exactly the voxels, in exactly the bits stored.
+
+    source : a `Source` of `read_header`; kind : as `judged`. Gone is what could lie beside them:
     comments and further fragments of a codestream, bytes after the last voxel, overlays in
-    bits that are not used. Raises InputError where a CT or SEG has no such pixels.
+    bits that are not used. Raises InputError where the object has no such pixels.
     """
+    if kind == "RTSTRUCT":
+        return
     if source.pixel_tag != PIXEL_DATA:
         raise refusal("no pixels", source.name, kind)
     if source.pixel_length < ENCAPSULATED:  # what follows the pixels is not looked at
         source.size = min(source.size, source.pixel_offset + source.pixel_length)
+    shape = tuple(integer(source.dataset, k, 1) for k in ("NumberOfFrames", "Rows", "Columns"))
+    bits = integer(source.dataset, "BitsAllocated", 8)
     if kind == "CT":
         coding = frames_of(source)[0].coding
         shape, bits = (coding.frames, coding.rows, coding.cols), coding.allocated
         values = stored_frames(source, shape, bits, coding).astype(f"u{bits // 8}")
         values = _in_stored_bits(values, coding)
-    else:
-        shape = tuple(integer(source.dataset, k, 1) for k in ("NumberOfFrames", "Rows", "Columns"))
-        bits = integer(source.dataset, "BitsAllocated", 8)
-        if bits not in (1, 8, 16) or not 0 < np.prod(shape) <= 2**31:
-            raise refusal("no SEG", source.name, shape, bits)
+    elif bits not in (1, 8, 16)[kind == "IMAGE" :] or not 0 < np.prod(shape) <= 2**31:
+        raise refusal("no SEG", source.name, shape, bits, kind)
+    elif kind == "SEG":
         values = stored_frames(source, shape, bits)
+    else:
+        values = _picture(copy, source, shape, bits)
+        bits = 8 * values.itemsize
     data = np.packbits(values, bitorder="little") if bits == 1 else values.astype(f"<u{bits // 8}")
-    data = data.tobytes()
-    return DataElement(PIXEL_DATA, "OW" if bits == 16 else "OB", data + b"\0" * (len(data) % 2))
+    data = data.tobytes() + b"\0" * (data.nbytes % 2)
+    copy[PIXEL_DATA] = DataElement(PIXEL_DATA, "OW" if bits == 16 else "OB", data)
+
+
+def _picture(copy, source, shape, bits):
+    """Values of a picture: grey in the bits that are stored, or RGB, of which the copy is told."""
+    dataset = source.dataset
+    stored, sign = integer(dataset, "BitsStored", bits), integer(dataset, "PixelRepresentation", 0)
+    if not 1 <= stored <= bits or integer(dataset, "HighBit", stored - 1) != stored - 1:
+        raise refusal("no SEG", source.name, shape, stored, "picture")
+    if integer(dataset, "SamplesPerPixel", 1) == 1:
+        values = stored_frames(source, shape, bits).astype(f"{'ui'[sign]}{bits // 8}")
+        values = values << (bits - stored) >> (bits - stored)
+        if source.facts.photometric != "PALETTE COLOR":
+            return values
+        values = apply_color_lut(values, dataset)
+    else:  # Pillow bounds the size that a codestream states; it bears no other compression
+        jpeg = source.syntax.startswith("1.2.840.10008.1.2.4")
+        values = pixel_array(dcmread(source.path), decoding_plugin="pillow" if jpeg else "")
+    copy.SamplesPerPixel, copy.PhotometricInterpretation, copy.PlanarConfiguration = 3, "RGB", 0
+    copy.BitsAllocated = copy.BitsStored = 8 * values.itemsize
+    copy.HighBit, copy.PixelRepresentation = copy.BitsStored - 1, 0
+    return values
 
 
 def _in_stored_bits(values, coding):

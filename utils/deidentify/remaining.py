@@ -1,44 +1,31 @@
-"""The check of a copy: what the keep-list would not give, and what the original says."""
+"""The check of a copy: what the keep-list would not give, and what the original says.
+
+Each file is made again by the keep-list and must come out the same, byte by byte, pixels too; and
+what of the original says who it is must not stand in any text, number, UID, date, pixel or file
+name. No value is told.
+"""
 
 import re
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 from pydicom import dcmread, dcmwrite
 
-from utils.deidentify.identity import Identity, elements
+from utils.deidentify.identity import elements
 from utils.deidentify.keeping import FORMS, OBJECTS, rewritten
-from utils.deidentify.pixels import PIXEL_DATA, clean_pixels
+from utils.deidentify.pixels import clean_pixels
 from utils.deidentify.pseudonyms import Kept
-from utils.dicom import library_silenced, list_files, read_header
-from utils.errors import InputError, about, refused
+from utils.dicom import read_header
+from utils.errors import InputError, refused
 from utils.masks import load_mask
 
 REPORT = "deidentification.csv"
-NAME = r"(\w[\w. -]*-)?(CT|SEG|RTSTRUCT)-\d{4}\.dcm|\w[\w. -]*_seg\.npz"
+NAME = r"(?:\w[\w. -]*-)?(CT|SEG|RTSTRUCT|IMAGE)-\d{4}\.dcm|\w[\w. -]*_seg\.npz"
 OPEN = {"new_uids", "dates", "case", "numbers", "counts"}  # other forms are closed lists
 
 
-def remaining_identifiers(original_folder, copy_folder):
-    """What a copy of a folder still shows of it: a list of (file, place, reason), empty if nothing.
-
-    Each file is made again by the keep-list and must come out the same, byte by byte, pixels too;
-    and what of the original says who it is must not stand in any text, number, UID, date, pixel or
-    file name. No value is told.
-    """
-    identity = Identity()
-    with library_silenced():
-        for name, path in list_files(Path(original_folder)):
-            with about(name, end=""):
-                if source := read_header(path, name):
-                    identity.collect(source.dataset)
-        copies = list_files(Path(copy_folder))
-        return [row for name, path in copies for row in check(name, path, identity)]
-
-
 def check(name, path, identity):
-    """The findings in one file of a copy, as in `remaining_identifiers`."""
+    """The findings in one file of a copy, as a list of (file, place, reason)."""
     data, last = path.read_bytes(), path.name
     said = identity.in_text(name) or (last == REPORT and identity.in_text(data))
     if said or not (last == REPORT or re.fullmatch(NAME, last, re.ASCII)):
@@ -64,16 +51,18 @@ def _told(said, otherwise):
 def _in_object(path, data, identity):
     """Yield (place, reason) of the findings in a DICOM file."""
     source = read_header(path, path.name)
-    kind = source and OBJECTS.get(source.facts.sop_class)
-    if kind is None:
-        raise InputError("it is no CT, SEG or RTSTRUCT")
+    kind = re.fullmatch(NAME, path.name)[1]
+    if source is None or OBJECTS.get(source.facts.sop_class) not in (
+        kind,
+        *["CT"] * (kind == "IMAGE"),
+    ):
+        raise InputError("it is no CT, SEG or RTSTRUCT, and no picture")
     start = source.pixel_offset or len(data)
     said, place = identity.in_bytes(data[start:])
     if said:
         yield f"byte {start + place:,}", _told(said, "")
     buffer, again, found = BytesIO(), rewritten(source.dataset, Kept()), bool(said)
-    if kind != "RTSTRUCT":
-        again[PIXEL_DATA] = clean_pixels(source, kind)
+    clean_pixels(again, source, kind)
     dcmwrite(buffer, again, enforce_file_format=True)
     made = buffer.getvalue()
     buffer.seek(0)
