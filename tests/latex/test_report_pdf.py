@@ -132,7 +132,7 @@ def test_a_split_without_validation_patients_has_a_report_too(exported):
 
 
 HEADINGS = (
-    "Which loss?",
+    "Comparison of losses",
     "Robustness",
     "CT slices as pictures",
     "Chest X-rays",
