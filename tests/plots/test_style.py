@@ -1,5 +1,7 @@
 """Exported figures and the numbers that LaTeX reads."""
 
+import base64
+import io
 import json
 from types import SimpleNamespace
 
@@ -7,6 +9,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 
 matplotlib.use("Agg")
 
@@ -31,6 +34,36 @@ def test_a_figure_is_saved_twice_and_always_the_same(empty_dataset, tmp_path):
         )
     assert contents[0] == contents[1]
     assert contents[0][0].startswith(b"%PDF") and contents[0][1].startswith(b"\x89PNG")
+
+
+def test_line_art_is_shown_as_svg_that_is_always_the_same():
+    figures.use_style()
+    drawn = []
+    for _ in range(2):
+        figure, axes = figures.new_figure()
+        axes[0, 0].plot([0, 1], [0, 1], label="a line")
+        axes[0, 0].legend()
+        (kind, svg), *others = figure._repr_mimebundle_()[0].items()
+        assert kind == "image/svg+xml" and not others
+        drawn.append(svg)
+    assert drawn[0] == drawn[1]
+    assert ">a line</text>" in drawn[0]  # text, not its outlines
+
+
+def test_a_picture_is_shown_as_png_of_twice_the_pixels_and_few_shades():
+    figures.use_style()
+    figure, axes = figures.new_figure(height=2, dpi=50)
+    noise = np.random.default_rng(0).random((64, 64))
+    axes[0, 0].imshow(noise, cmap="gray", vmin=0, vmax=1)
+    data, metadata = figure._repr_mimebundle_()
+    png = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    shown = metadata["image/png"]
+    assert set(data) == {"image/png"}
+    assert [n // 2 for n in png.size] == [shown["width"], shown["height"]]
+    assert 80 < shown["height"] < 120  # 2 inches of 50 pixels, cut to what is drawn
+    colours = {colour for _, colour in png.convert("RGB").getcolors()}
+    assert (255, 255, 255) in colours and (0, 0, 0) in colours
+    assert 10 < len(colours) < 40
 
 
 def test_numbers_are_json(empty_dataset, tmp_path):

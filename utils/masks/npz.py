@@ -14,10 +14,7 @@ from utils.workspace import written_whole
 # Bytes once unpacked: 800 slices of 1024², 3200 of 512². A file that promises more is damaged or
 # hostile: a hundred kilobytes of zip can hold gigabytes of zeros
 LARGEST_ARRAY = 800 * 1024**2
-HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def load_mask(file: Path | str) -> np.ndarray:

@@ -1,5 +1,7 @@
 """One style and one `save_figure` for every figure."""
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib_inline.config import InlineBackend
+from PIL import Image
 
 from utils.workspace import figures_folder, shown, written_whole
 
@@ -25,6 +29,22 @@ def use_style() -> None:
     """Figures that are read in print at their own size, and tables with their texts in full."""
     pd.set_option("display.max_colwidth", None)
     plt.style.use(Path(__file__).with_name("report.mplstyle"))
+    InlineBackend.instance().figure_formats = set()  # a notebook asks the figure itself
+    Figure._repr_mimebundle_ = _on_screen  # type: ignore[attr-defined]
+
+
+def _on_screen(figure, **_):
+    """SVG or, if a figure holds pictures, PNG with twice the pixels of the size it is shown at."""
+    kind, file = "png" if any(axis.images for axis in figure.axes) else "svg", io.BytesIO()
+    look = {"dpi": 2 * figure.dpi, "bbox_inches": "tight", "metadata": {"Date": None}}
+    figure.savefig(file, format=kind, **look)
+    if kind == "svg":
+        return {"image/svg+xml": file.getvalue().decode()}, {}
+    shades = np.round(np.asarray(Image.open(file).convert("RGB")) * (24 / 255))  # noise is bulky
+    picture = Image.fromarray((shades * 10.625).astype(np.uint8)).quantize(dither=0)  # 255 / 24
+    picture.save(file := io.BytesIO(), "PNG", optimize=True)
+    size = {"width": picture.width // 2, "height": picture.height // 2}
+    return {"image/png": base64.b64encode(file.getvalue()).decode()}, {"image/png": size}
 
 
 def save_figure(figure: Figure, name: str, dataset: Path | str) -> None:
