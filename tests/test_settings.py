@@ -59,6 +59,9 @@ def test_fields_from_the_command_line():
         ("window=(400,-1000)", r"window \(400.0, -1000.0\) is turned round"),
         ("keep=all", "keep is 'all', expected one of best last"),
         ("learning_rate=1e999", "learning_rate is inf, expected number"),
+        ("learning_rate=0", "learning_rate is 0.0, expected number from 1e-12"),  # learns nothing
+        ("dropout=1", "dropout is 1.0, expected number from 0 to 0.99"),  # nothing is left
+        ("momentum=1", "momentum is 1.0, expected number from 0 to 0.9999"),  # nothing fades
     ],
 )
 def test_fields_that_cannot_be(text, said):

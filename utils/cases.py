@@ -13,7 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from utils.dicom import Volume, list_names, read_header, read_series
-from utils.errors import InputError, about
+from utils.errors import InputError, about, refusals
 from utils.masks import load_mask
 from utils.records import checksum, read_record
 from utils.workspace import (
@@ -26,6 +26,8 @@ from utils.workspace import (
     write_json,
     written_whole,
 )
+
+refusal = refusals(__file__)
 
 FORMAT = 6  # raise it when the loader's result changes, so that old caches are read again
 
@@ -47,12 +49,9 @@ def case_names(dataset: Path | str) -> list[str]:
     names = [path.name for path in cases_in(images)]
     strange = [name for name in names if not name.isprintable()]
     if strange:
-        raise InputError(f"{images / strange[0]}: a name that cannot be shown. Rename the folder.")
+        raise refusal("unshown", images / strange[0])
     if not names:
-        raise InputError(
-            f"{images} holds no case, expected one folder of .dcm files a patient, "
-            "such as Images/Case_000. data/README.md shows the layout."
-        )
+        raise refusal("no case", images)
     return names
 
 
@@ -66,10 +65,8 @@ def load_cases(dataset: Path | str, cases: Sequence[str] | None = None) -> dict[
     names = case_names(dataset)
     unknown = sorted(set(cases or []) - set(names))
     if unknown:
-        raise InputError(
-            f"{', '.join(unknown)}: no such case in {dataset_folder(dataset) / 'Images'}, "
-            f"which holds {', '.join(names)}."
-        )
+        images = dataset_folder(dataset) / "Images"
+        raise refusal("unknown case", ", ".join(unknown), images, ", ".join(names))
     source, cache = dataset_folder(dataset), derived_folder(dataset) / "volumes"
     names, chosen = names if cases is None else list(cases), chosen_series(source)
     read = _each(names, lambda n: _load_case(source, n, cache, chosen.get(n)), "Loading cases")
@@ -87,10 +84,7 @@ def load_masks(dataset: Path | str) -> dict[str, np.ndarray]:
     folder = dataset_folder(dataset) / "Segmentations"
     files = sorted(folder.glob("[!.]*_seg.npz")) if folder.is_dir() else []
     if not files:
-        raise InputError(
-            f"{dataset}: no masks found; expected files such as Segmentations/Case_000_seg.npz, "
-            "each with an array `masks`."
-        )
+        raise refusal("no masks", dataset)
     by_case = {file.name.removesuffix("_seg.npz"): file for file in files}
     return _each(by_case, lambda name: load_mask(by_case[name]), "masks")
 
@@ -122,10 +116,7 @@ def create_paired_data(volumes: dict[str, Volume], masks: dict[str, np.ndarray])
         if image_shape != mask_shape:
             problems.append(f"{name}: image {image_shape} but mask {mask_shape}")
     if problems:
-        raise InputError(
-            "Images and masks do not pair: " + "; ".join(problems) + ". Mend the data set's "
-            "folders Images/ and Segmentations/ and start again; nothing was written."
-        )
+        raise refusal("no pairs", "; ".join(problems))
     return {
         name: Pair(volumes[name].hu, masks[name], volumes[name].spacing) for name in sorted(volumes)
     }
@@ -147,10 +138,7 @@ def _load_case(source, name, cache, series):
         with locked(cache):  # another process may have stored it meanwhile
             volume = _cached(*place) or _store(*place, series) or _cached(*place)
     if volume is None:
-        raise InputError(
-            f"{name}: {cache / name}.npy was written but does not read back as written. "
-            "Check the disk; delete the folder and try again."
-        )
+        raise refusal("not as written", name, cache / name)
     return volume
 
 

@@ -15,10 +15,12 @@ from tqdm.auto import tqdm
 from utils import runtime
 from utils.anatomy import body_in_air
 from utils.cases import Pairs
-from utils.errors import InputError
+from utils.errors import refusals
 from utils.runtime import rank_and_count
 from utils.scale import AIR, square_grid
 from utils.settings import Settings
+
+refusal = refusals(__file__)
 
 
 class BatchSource(Protocol):
@@ -50,13 +52,10 @@ def split_cases(names: Iterable[str], seed: int, rule: str = "thirds") -> Split:
     names = sorted(names)
     kind = re.fullmatch(r"thirds|(first|random)([1-9]\d{0,5})", rule)
     if kind is None:
-        raise InputError(f"There is no split {rule!r}; choose thirds, first8, random8 or the like.")
+        raise refusal("no split", rule)
     training = int(kind[2] or 2)
     if len(names) <= training:
-        raise InputError(
-            f"{len(names)} case(s) cannot be split by the rule {rule!r} into training, validation "
-            f"and test patients; at least {training + 1} are needed."
-        )
+        raise refusal("few cases", len(names), rule, training + 1)
     if rule == "thirds":
         return divided(names, max(1, floor(len(names) / 3)), 1 / 5, seed)
     order = names if kind[1] == "first" else np.random.default_rng(seed).permutation(names).tolist()
@@ -158,10 +157,7 @@ class EpochBatches(Sampler):
         self.epoch = 0
         self.rank, self.processes = rank_and_count()
         if shuffle and batch_size % self.processes:
-            raise InputError(
-                f"A batch of {batch_size} slices cannot be shared equally by {self.processes} "
-                "processes; choose a batch_size that is a multiple of their number."
-            )
+            raise refusal("no share", batch_size, self.processes)
 
     def __len__(self):
         least = self.processes if self.shuffle else self.rank + 1  # that gives us a share

@@ -8,8 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from utils.errors import InputError, about, refused
+from utils.errors import InputError, about, refusals, refused
 from utils.records import check, parsed, read_record
+
+refusal = refusals(__file__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,15 +80,13 @@ class Settings:
             raise InputError(f"The window {self.window} is turned round: the lower end is first.")
         step = 2 ** (self.levels - 1)
         if self.image_size % step or self.image_size < 2 * step:
-            raise InputError(
-                f"image_size is {self.image_size} px, expected a multiple of {step} px, at least "
-                f"{2 * step}: a network of {self.levels} levels halves it {self.levels - 1} times. "
-                f"Take {max(2, round(self.image_size / step)) * step}, or change levels."
-            )
+            near = max(2, round(self.image_size / step)) * step
+            sizes = self.image_size, step, 2 * step, self.levels, self.levels - 1, near
+            raise refusal("image size", *sizes)
 
 
-TABLES = tomllib.loads((Path(__file__).parent / "presets.toml").read_text(encoding="utf-8"))
-PRESETS = {name: Settings(**changes) for name, changes in TABLES.items()}
+TABLES = Path(__file__).with_name("training").joinpath("presets.toml").read_text("utf-8")
+PRESETS = {name: Settings(**changes) for name, changes in tomllib.loads(TABLES).items()}
 
 
 def preset(name: str, **changes: Any) -> Settings:
@@ -107,9 +107,7 @@ def fields(text: str) -> dict[str, Any]:
     for part in text.split():
         name, _, value = part.partition("=")
         if name not in kinds:
-            raise InputError(
-                f"There is no setting {name!r} (in {text!r}); choose from {', '.join(kinds)}."
-            )
+            raise refusal("no setting", name, text, ", ".join(kinds))
         found[name] = value
         if kinds[name] is not str:
             with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
@@ -133,10 +131,7 @@ def settings_from_json(text: str) -> Settings:
     try:
         return Settings(**parsed(text, "settings"))
     except ValueError as error:  # an InputError of Settings is one too
-        raise InputError(
-            f"These settings cannot be read ({error}); they were written by another version or "
-            "damaged. Train the run again (notebook 03)."
-        ) from error
+        raise refusal("other settings", error) from error
 
 
 def read_settings(file: Path) -> Settings:

@@ -5,11 +5,15 @@ JSON for what is not a tensor, and a checksum of both. Nothing is ever unpickled
 random generator is kept, because every epoch seeds its own from the settings' seed and its number.
 """
 
+import json
+import re
+
 import torch
 from safetensors import SafetensorError
 
 from utils.errors import refused
-from utils.training.weights import read_tensors, write_tensors
+from utils.records import check
+from utils.training.weights import read_tensors, sound, write_tensors
 from utils.workspace import shown
 
 
@@ -49,21 +53,38 @@ def restore_checkpoint(file, fingerprint, trainer):
 
 
 def _fill(trainer, facts, tensors):
-    """Put the contents of a checkpoint into a trainer."""
-    trainer.history = facts["history"]
-    trainer.model.load_state_dict(_below("model.", tensors))
-    parameters = [p for group in trainer.optimiser.param_groups for p in group["params"]]
-    moments = {}
-    for name, tensor in _below("optimiser.", tensors).items():
+    """Put the contents of a checkpoint into a trainer; ValueError for what none has written."""
+    optimiser, schedule = trainer.optimiser, trainer.schedule.inner
+    check(facts["history"], "history")
+    epochs = [row["epoch"] for row in facts["history"]]
+    own = optimiser.state_dict()["param_groups"], schedule.state_dict()
+    found = facts["optimiser"], facts["schedule"]
+    steps = found[1]["last_epoch"]
+    fits = epochs == [*range(1, len(epochs) + 1)] and len(epochs) <= trainer.settings.epochs
+    if not fits or _form(found) != _form(own) or steps > found[1].get("total_steps", steps):
+        raise ValueError("its epochs, optimiser or schedule are those of another run")
+    trainer.kept_weights = sound(_below("kept.", tensors), trainer.model)
+    trainer.model.load_state_dict(trainer.kept_weights)  # to see that they are all there
+    trainer.model.load_state_dict(sound(_below("model.", tensors), trainer.model))
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    moments = {number: {} for number in range(len(parameters))}
+    for name, tensor in sound(_below("optimiser.", tensors), None).items():
         number, key = name.split(".")
         like = parameters[int(number)]
-        if tensor.shape == like.shape:
+        if key != "step":
             # moments lie in memory as their parameter does, or the last digits would differ
-            tensor = torch.empty_like(like, device="cpu").copy_(tensor)
-        moments.setdefault(int(number), {})[key] = tensor
-    trainer.optimiser.load_state_dict({"state": moments, "param_groups": facts["optimiser"]})
-    trainer.schedule.inner.load_state_dict(facts["schedule"])
-    trainer.kept_weights = _below("kept.", tensors)
+            tensor = torch.empty_like(like, device="cpu").copy_(tensor.view(like.shape))
+        moments[int(number)][key] = tensor
+    if len({tuple(sorted(each)) for each in moments.values()}) != 1 or not moments[0]:
+        raise ValueError("moments of the optimiser are missing")
+    optimiser.load_state_dict({"state": moments, "param_groups": facts["optimiser"]})
+    schedule.load_state_dict(facts["schedule"])
+    trainer.history = facts["history"]
+
+
+def _form(value):
+    """What JSON makes of a value, with 0 for each number."""
+    return re.sub(r"-?[\d.]+(e[+-]?\d+)?|-?Infinity|NaN", "0", json.dumps(value))
 
 
 def _below(prefix, tensors):

@@ -15,6 +15,8 @@ from utils.settings import Settings
 from utils.training.epoch import learn, measure
 from utils.training.optimiser import Schedule, build_optimiser
 
+refusal = refusals(__file__)
+
 # Mean loss at which training is called exploding: an untrained network has about 1
 EXPLODED = 10
 
@@ -40,7 +42,7 @@ class Trainer:
     ) -> None:
         chosen_by_loss = settings.keep == "best" or settings.early_stopping
         if not len(validation_set) and (chosen_by_loss or settings.schedule == "plateau"):
-            raise refusal("nobody validates", settings.split)
+            raise refusal("no validation", settings.split)
         runtime.keep_freed_memory()
         self.settings = settings
         self.device = runtime.best_device()
@@ -143,11 +145,9 @@ def blindness(history, settings):
     blind = [row["train_dsc"] < BLIND for row in history[-3:]]
     if blind[-2:] != [True, True] or (len(blind) == 3 and blind[0]):
         return None
-    last = history[-1]
-    return (
-        f"Epochs {last['epoch'] - 1} and {last['epoch']} found next to no lung: training DSC "
-        f"{last['train_dsc']:.3f}. If that does not change, try a learning rate below "
-        f"{settings.learning_rate:g}, such as {settings.learning_rate / 10:g}."
+    last, rate = history[-1], settings.learning_rate
+    return str(
+        refusal("blind", last["epoch"] - 1, last["epoch"], last["train_dsc"], rate, rate / 10)
     )
 
 

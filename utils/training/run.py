@@ -13,7 +13,7 @@ from torch import nn
 
 from utils.alignment import load_aligned
 from utils.dataset import BatchSource, SliceDataset, Split, split_cases
-from utils.errors import InputError, refused
+from utils.errors import InputError, refusals, refused
 from utils.records import check, read_record, text_of
 from utils.runtime import best_device, first_process_first, rank_and_count, wait_for_all
 from utils.settings import Settings, read_settings, settings_to_json
@@ -24,6 +24,7 @@ from utils.unet import build_unet
 from utils.workspace import locked, shown, write_json, write_table, written_whole
 
 AGAIN = "Train the run again (notebook 03)."
+refusal = refusals(__file__)
 
 
 def run_fingerprint(
@@ -171,17 +172,17 @@ def load_run(run_folder: Path) -> tuple[nn.Module, Settings, Split]:
     Raises InputError when the run is missing or damaged, or its settings, split or history are
     not those with which its weights were trained.
     """
-    files = [run_folder / name for name in ("model.safetensors", "settings.json", "split.json")]
+    names = "model.safetensors", "settings.json", "split.json", "history.csv"
+    files = [run_folder / name for name in names]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise refusal("no model", shown(run_folder), ", no ".join(missing))
-    weights_file, settings_file, split_file = files
+    weights_file, settings_file, split_file, _ = files
     settings, split = read_settings(settings_file), read_record(split_file, "split", AGAIN)
     model = load_weights(build_unet(settings), weights_file, settings)
     if trained_as(facts_of(weights_file), split=split)["split"] != split:
-        raise InputError(f"{shown(split_file)} is not the split of these weights. {AGAIN}")
-    if (run_folder / "history.csv").is_file():
-        _history(run_folder)
+        raise refusal("another split", shown(split_file))
+    _history(run_folder)
     return model.to(best_device()), settings, Split(**{n: tuple(v) for n, v in split.items()})
 
 

@@ -96,7 +96,7 @@ def load_weights(
         weights, facts = read_tensors(weights_file)
         if settings and settings_from_json(trained_as(facts, settings)["settings"]) != settings:
             raise ValueError("they were trained with other settings than settings.json holds")
-        model.load_state_dict(_sound(weights, model))
+        model.load_state_dict(sound(weights, model))
     # torch's hints of Module.to know no memory_format
     return model.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
@@ -111,15 +111,19 @@ def begin_with(model, weights_file):
         for name in ("last.weight", "last.bias"):
             if name in weights and weights[name].shape != own[name].shape:
                 weights[name] = own[name]
-        model.load_state_dict(_sound(weights, model))
+        model.load_state_dict(sound(weights, model))
 
 
-def _sound(weights, model):
-    """Weights whose types are the model's own, of finite values and variances not below 0."""
-    for name, own in model.state_dict().items():
-        tensor = weights.get(name, own)
-        if tensor.dtype != own.dtype:
-            raise ValueError(f"{name} is of {tensor.dtype}, expected {own.dtype}")
+def sound(weights, model):
+    """Weights whose types are the model's own, of finite values and variances not below 0.
+
+    model : None for other tensors, which are float32.
+    """
+    own = model.state_dict() if model else {}
+    for name, tensor in weights.items():
+        kind = own[name].dtype if name in own else torch.float32
+        if tensor.dtype != kind:
+            raise ValueError(f"{name} is of {tensor.dtype}, expected {kind}")
         below = name.endswith(("running_var", "num_batches_tracked")) and (tensor < 0).any()
         if below or not tensor.isfinite().all():
             raise ValueError(f"{name} has values that are not finite, or variances below 0")
