@@ -206,9 +206,7 @@ def _loaded(folder, weights):
 def _check_out(out, folder):
     """Make the folder for results, or raise InputError."""
     if folder.resolve() in (out.resolve(), *out.resolve().parents):
-        raise InputError(
-            f"--out {out} lies in the input {folder}, which is never written to. Choose another."
-        )
+        raise InputError(f"--out {out} lies in the input {folder}. Choose a folder elsewhere.")
     with refused(f"--out {out} is no folder that can be written to", "Choose another.", OSError):
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()

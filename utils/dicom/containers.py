@@ -79,10 +79,9 @@ def unpacked(path: Path | str) -> Iterator[Path]:
         with damaged, zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             size = sum(member.file_size for member in members)
-            if len(members) > MOST_FILES or size > LARGEST_UNPACKED:
-                raise refusal("large_zip", path.name, len(members), size / 1e9)
-            if any(member.flag_bits & 1 for member in members):
-                raise InputError(f"{path.name} is encrypted. Unpack it and give the folder")
+            shut = any(member.flag_bits & 1 for member in members)
+            if shut or len(members) > MOST_FILES or size > LARGEST_UNPACKED:
+                raise refusal("zip", path.name, len(members), size / 1e9, ", encrypted" * shut)
             archive.extractall(folder)  # zipfile strips what would lead out of the folder
         yield folder
 
@@ -152,11 +151,9 @@ def _check_header(reader, path):
 def _check_nrrd(path):
     """Refuse a header's line that SimpleITK, if it is no field, quotes beyond its buffer's end."""
     with open(path, "rb") as file:
-        for line in iter(lambda: file.readline(2**20), b"\n"):
-            if not line.strip():
-                return
-            if len(line) > LONGEST_LINE and not re.match(rb"#|content:|[^:]+:=", line):
-                raise InputError("a line of its header is no field: damaged. Fetch it again")
+        lines = iter(lambda: file.readline(2**20).strip(b"\r\n"), b"")  # up to an empty one
+        if any(len(x) > LONGEST_LINE and not re.match(rb"#|content:|[^:]+:=", x) for x in lines):
+            raise InputError("a line of its header is no field: damaged. Fetch it again")
 
 
 def _check_nifti(known, size, path):
@@ -176,11 +173,9 @@ def _check_nifti(known, size, path):
     if not (math.isfinite(slope) and slope) and math.isfinite(shift) and shift:
         raise refusal("shift", slope, shift)  # which SimpleITK adds, and others do not
     if placed and known.get("qform_code", "0") != "0":
-        face = np.sign(np.fromfile(path, f"{order}f4", 1, offset=76)[0]) or 1  # pixdim[0]
-        x, y, z = (float(known[f"quatern_{axis}"]) for axis in "bcd")
-        w = math.sqrt(max(0, 1 - x * x - y * y - z * z))
-        turn = Rotation.from_quat([x, y, z, w]).as_matrix() * [1, 1, face]
-        if np.abs(turn - columns / sides).max() > 0.1:
+        face, *turn = np.fromfile(path, f"{order}f4", 48, offset=76)[[0, 45, 46, 47]]
+        turn = Rotation.from_quat([*turn, max(0, 1 - np.dot(turn, turn)) ** 0.5]).as_matrix()
+        if np.abs(turn * [1, 1, np.sign(face) or 1] - columns / sides).max() > 0.1:
             raise refusal("two_ways")
     if known["datatype"] in ("16", "64"):  # of NaN, NIfTI's library makes 0, that is water
         _check_numbers(np.memmap(path, f"{order}f{bits // 8}", "r", int(start), size))

@@ -61,8 +61,7 @@ def _choose(measured, series, asked):
         return asked if asked in series else next(iter(measured))
     places = {uid: [*map(_place, found)] for uid, found in measured.items()}
     alone = {uid: found for uid, found in places.items() if 0 < len({*found} - {None}) < 3}
-    firsts = [found[0].dataset for found in measured.values() if len(found) == 1]
-    if len(firsts) == len(measured) > 2 and not any("NumberOfFrames" in one for one in firsts):
+    if len(alone) > 2 and all(len(found) == 1 for found in measured.values()):
         raise refusal("uid_each", len(measured))
     stacks = [uid for uid in measured if uid not in alone] or [*measured]
     largest = max(stacks, key=lambda uid: sum(source.size for source in measured[uid]))

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from utils.errors import InputError
+from utils.errors import refusals
 from utils.inference import slice_probabilities
 from utils.settings import Settings
 
@@ -62,10 +62,7 @@ def dropout_uncertainty(
     """
     dropouts = [m for m in model.modules() if isinstance(m, nn.Dropout) and m.p > 0]
     if not dropouts:
-        raise InputError(
-            "The model has no dropout, so all passes would be the same. Train one with dropout "
-            "above 0 (utils/settings.py), or leave the uncertainty map out."
-        )
+        raise refusals(__file__)("no dropout")
     model.eval()
     total = np.zeros(hu.shape, np.float64)
     with torch.random.fork_rng():

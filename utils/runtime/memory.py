@@ -14,7 +14,6 @@ from utils.errors import refusals
 from utils.workspace import shown, workspace
 
 SHARE = 4  # an array that takes more than a quarter of the machine's memory goes to a file
-refusal = refusals(__file__)
 
 
 def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> torch.Tensor:
@@ -31,7 +30,7 @@ def large_empty(shape: tuple[int, ...], dtype: DTypeLike) -> torch.Tensor:
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if nbytes > free:  # a full disk would end the process without a word when pages are written
-        raise refusal("no room", nbytes / 1e9, shown(folder), free / 1e9)
+        raise refusals(__file__)("no room", nbytes / 1e9, shown(folder), free / 1e9)
     with tempfile.TemporaryFile(dir=folder) as file:  # the map outlives the file's handle
         return torch.from_numpy(np.memmap(file, dtype, "w+", shape=tuple(shape)))
 

@@ -59,11 +59,8 @@ class SliceViewer(anywidget.AnyWidget):
 
     @validate("overlay")
     def _of_the_masks_given(self, proposal):
-        if proposal["value"] not in self._held.overlays():
-            raise TraitError(
-                f"There is no overlay {proposal['value']!r} without its masks; "
-                f"choose one of {self._held.overlays()}."
-            )
+        if proposal["value"] not in (choices := self._held.overlays()):
+            raise TraitError(f"There is no overlay {proposal['value']!r}; choose one of {choices}.")
         return proposal["value"]
 
     def _first_picture(self):

@@ -24,7 +24,7 @@ from utils.datasets.phantom.body import Body
 from utils.datasets.phantom.patients import PATIENTS
 from utils.datasets.phantom.scanner import add_nodules, add_vessels, scan
 from utils.datasets.phantom.slices import PADDING, ct_slice
-from utils.errors import InputError
+from utils.errors import refusals
 from utils.masks import save_mask
 from utils.records import read_record
 from utils.workspace import shown, workspace, write_json
@@ -135,10 +135,7 @@ def make_phantom(
         for mask in masks.glob("Case_*_seg.npz"):
             mask.unlink()
     elif not stamp.exists() and images.exists():
-        raise InputError(
-            f"{shown(folder)} holds Images/ but no phantom.json, so it is not the synthetic data "
-            f"set and is left alone. Give another folder, or move that one away."
-        )
+        raise refusals(__file__)("no phantom", shown(folder))
     write_json(stamp, version)
     wanted = PATIENTS if cases is None else [PATIENTS[case] for case in cases]
     missing = [p for p in wanted if not (masks / f"Case_{p.number:03d}_seg.npz").exists()]
