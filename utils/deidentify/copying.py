@@ -24,6 +24,7 @@ from utils.errors import InputError, about, refused
 from utils.masks import load_mask, save_mask
 from utils.workspace import cases_in, chosen_series
 
+CHOSEN = r"(2\.25\.\d+|largest)?,?(AcquisitionNumber=\d{1,4})?"  # in series.txt of a copy
 UNFINISHED = ".deidentified-in-part"  # begins the name of a folder that is not yet whole
 
 
@@ -228,11 +229,12 @@ def _flag(report, flags):
 
 def _write_beside(folder, work, names, uids, report):
     """`series.txt` with new UIDs, and a table of what was kept, for a data protection officer."""
-    chosen = [
-        (names[c], uids.get(uid, uid)) for c, uid in chosen_series(folder).items() if c in names
-    ]
-    if chosen:
-        (work / "series.txt").write_text("".join(f"{case} {uid}\n" for case, uid in chosen))
+    chosen = {c: said.split(",") for c, said in chosen_series(folder).items() if c in names}
+    said = {c: ",".join(uids.get(word, word) for word in words) for c, words in chosen.items()}
+    lines = [f"{names[c]} {new}\n" for c, new in said.items() if re.fullmatch(CHOSEN, new)]
+    _flag(report, [refusal("series", c) for c in said if not re.fullmatch(CHOSEN, said[c])])
+    if lines:
+        (work / "series.txt").write_text("".join(lines))
     rows = [f"{word},{done},{count}" for (word, done), count in sorted(report["counts"].items())]
     (work / REPORT).write_text("\n".join(["attribute,what was done,elements", *rows, ""]))
 

@@ -20,11 +20,12 @@ SURE = 6  # bytes that do not stand in pixels by chance; eight where zeros may l
 
 
 class Identity:
-    """Names and their joins, numbers without zeros and dashes, UIDs, and days as YYYYMMDD."""
+    """Names and their joins, numbers without zeros and dashes, UIDs, days as YYYYMMDD; numbers as
+    written, and places of elements that cannot be read."""
 
     def __init__(self):
         self.names, self.ids, self.uids, self.days = set(), set(), set(), set()
-        self.unread = set()  # places of elements that cannot be read
+        self.written, self.unread = set(), set()
 
     def collect(self, dataset):
         """Add what an original says, in whatever element, sequence or private group."""
@@ -43,6 +44,7 @@ class Identity:
                 if element.keyword in WORDS["identifying"]:
                     plain = re.sub(r"[\W_]", "", value.lower()).lstrip("0")
                     self.ids |= {plain} if len(plain) >= 3 else set()
+                    self.written.add(value.lower())
 
     def in_text(self, text):
         """What of the original a text, or bytes of whatever encoding, hold: "a name", or "".
@@ -59,10 +61,19 @@ class Identity:
         return next((kind for kind, found in self._patterns.items() if found(forms)), "")
 
     def in_numbers(self, text):
-        """The same for numbers, dates and UIDs, in which only what is long tells anything."""
-        long = re.findall(r"\d{6,}", text)
-        known = self.ids | self.days | self.uids
-        return "a number, date or UID" if known & {text, *long, *(n[:8] for n in long)} else ""
+        """The same for numbers, dates and UIDs, in which only what is long tells anything.
+
+        A date may have its point anywhere, and numbers may be the codes of letters.
+        """
+        codes = re.findall(r"(?<![\d.])\d{2,3}(?![\d.])", text[:400])
+        if len(codes) > 2 and (said := self.in_text("".join(map(chr, map(int, codes))))):
+            return said
+        days = {form for d in self.days for form in (d, d[6:] + d[4:6] + d[:4], d[4:] + d[:4])}
+        runs = re.findall(r"(?<!\d)\d{6,20}(?!\d)", text)  # a new UID has more digits
+        whole = [re.sub(r"\D", "", n) for n in re.findall(r"\d[\d.]+(?:[eE]\+?\d+)?", text)]
+        found = {form for n in runs + whole for form in (n, n.strip("0"), n.ljust(8, "0"), n[:8])}
+        known = {number for number in self.ids | days if len(number) >= SURE} | self.uids
+        return "a number, date or UID" if known & {text, *found} else ""
 
     def in_bytes(self, data):
         """(what of the original, at which byte) pixels or a whole file hold, or ("", 0)."""
@@ -88,7 +99,9 @@ class Identity:
     def _needles(self):
         """(what it is, lower-case bytes), those that pixels do not hold by chance."""
         spelt = [("a name", form) for name in self.names for form in {name, *_spellings(name)}]
-        spelt += [("a number", i) for i in self.ids] + [("a UID", uid) for uid in self.uids]
+        spelt += [("a number", i) for i in self.ids | self.written] + [
+            ("a UID", uid) for uid in self.uids
+        ]
         orders = ("{y}{m}{d}", "{y}-{m}-{d}", "{d}.{m}.{y}", "{m}/{d}/{y}", "{d}/{m}/{y}")
         split = [{"y": day[:4], "m": day[4:6], "d": day[6:]} for day in self.days]
         spelt += [("a date", order.format(**day)) for day in split for order in orders]

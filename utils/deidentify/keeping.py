@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
+from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR, keyword_for_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr._concepts_dict import concepts
@@ -61,16 +61,17 @@ def _kept(dataset, names, counts, depth=0):
             with suppress(Exception):  # pydicom may raise nearly anything on hostile values
                 copy[tag] = _element(dataset, tag, keyword, form, names, counts, depth)
                 done = form
-        row = (keyword or ("private" if tag.is_private else str(tag)), done)
+        row = (keyword or ("private" if tag.is_private else "unknown"), done)
         counts[row] = counts.get(row, 0) + 1
     return copy
 
 
 def _element(dataset, tag, keyword, form, names, counts, depth):
     """One element of the copy; anything but one, which no data set takes, where none is due."""
-    vr = dictionary_VR(tag)
+    vr, most = dictionary_VR(tag), dictionary_VM(tag)
+    most = int(most) if most.isdigit() else None  # values that an element may have; None: any
     if form == "numbers" and vr in ("DS", "IS"):
-        return _digits(dataset, tag, vr)
+        return _digits(dataset, tag, vr, most)
     element = dataset[tag]
     if form in ("sequences", "codes"):
         items = [_item(item, keyword, names, counts, depth + 1) for item in element.value]
@@ -78,23 +79,27 @@ def _element(dataset, tag, keyword, form, names, counts, depth):
         if not items and keyword in OTHERWISE:
             items = [_coded(*OTHERWISE[keyword].split())]
         return DataElement(tag, "SQ", items) if items or not len(element.value) else None
+    values = [part.strip(" \0") for part in texts(element)][:most]
     if form == "numbers":
+        ordinary = (v == 0 or 1e-9 <= abs(v) < 1e6 for v in map(float, values))  # no eight letters
+        if len(values) < element.VM or not all(ordinary):
+            return None
         if vr != "US or SS":
             return DataElement(tag, vr, element.value)
         sign = 0x8000 * (dataset.PixelRepresentation == 1)  # some write one as if it were the other
         return DataElement(tag, "SS" if sign else "US", ((element.value & 0xFFFF) ^ sign) - sign)
-    values = [part.strip(" \0") for part in texts(element)]
     value = _RULES[form](keyword, values, dataset, names)
     single = isinstance(value, list) and len(value) == 1
     return None if value is None else DataElement(tag, vr, value[0] if single else value)
 
 
-def _digits(dataset, tag, vr):
+def _digits(dataset, tag, vr, most):
     """Numbers that are stored as text, byte by byte as they were; None if they are no numbers."""
     stored = dataset.get_item(tag).value
     text = stored.decode("ascii") if isinstance(stored, bytes) else "\\".join(texts(dataset[tag]))
     parts = [part.strip(" \0") for part in text.split("\\")]
-    if parts != [""] and not all(map(NUMBER.fullmatch, parts)):
+    fit = (NUMBER.fullmatch(part) and abs(float(part)) < 1e6 for part in parts)
+    if len(parts) > (most or len(parts)) or (parts != [""] and not all(fit)):
         return None
     data = "\\".join(parts).encode()
     data += b" " * (len(data) % 2)
@@ -137,11 +142,12 @@ def _coded(scheme, value):
 def anatomical(name):
     """True if every word of a structure's name is an anatomical term, such as "Lt Lung".
 
-    A number of three digits or more is no term: it may be the patient's.
+    Three digits or more are no term: they may be the patient's number, or birth date.
     """
-    words = re.findall(r"[^\W\d_]+|\d{3,}", name.lower())
+    words = re.findall(r"[^\W\d_]+", name.lower())
     plain = re.fullmatch(r"[\w ./,()+-]{1,64}", name, re.ASCII)
-    return bool(words) and bool(plain) and set(words) <= set(WORDS["anatomy"])
+    few = len(re.findall(r"\d", name)) < 3
+    return bool(words) and bool(plain) and few and set(words) <= set(WORDS["anatomy"])
 
 
 def _term(keyword, values, *_):
@@ -172,6 +178,6 @@ _RULES = {  # form -> function of keyword, values as texts, data set and `names`
     "terms": _term,
     "patterns": lambda keyword, values, *_: [
         v if PATTERNS[keyword].fullmatch(v) else OTHERWISE[keyword] for v in values if v
-    ][:4],
+    ][:2],
     "words": lambda keyword, *_: KEEP["words"][keyword],
 }

@@ -81,17 +81,14 @@ def reduced(case, factor):
     rows, cols = (size // factor * factor for size in case.hu.shape[1:])
     corners = [case.hu[:, i:rows:factor, j:cols:factor] for i, j in np.ndindex(factor, factor)]
     total = sum(corner.astype(np.int32) for corner in corners)
-    given = {"truth": case.truth, "prediction": case.prediction}
+    masks = {"truth": case.truth, "prediction": case.prediction}
+    masks = {k: None if m is None else m[:, :rows:factor, :cols:factor] for k, m in masks.items()}
     affine = case.affine.copy()
     affine[:3, 3] += affine[:3, 1:3].sum(axis=1) * (factor - 1) / 2
     affine[:3, 1:3] *= factor
-    return replace(
-        case,
-        hu=(total // factor**2).astype(np.int16),
-        **{k: None if m is None else m[:, :rows:factor, :cols:factor] for k, m in given.items()},
-        spacing=tuple(np.multiply(case.spacing, (1, factor, factor)).tolist()),
-        affine=affine,
-    )
+    spacing = tuple(np.multiply(case.spacing, (1, factor, factor)).tolist())
+    hu = (total // factor**2).astype(np.int16)
+    return replace(case, hu=hu, **masks, spacing=spacing, affine=affine)
 
 
 def description(case, shrunk_from=None, reduction=1, step=1):
