@@ -40,7 +40,7 @@ LATEX     := latexmk texlive-latex-extra texlive-science texlive-fonts-recommend
         docs notebooks lint lint-js format clean clean-all
 
 help:  ## list what can be made
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 18
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "%-18s%s\n", $$1, $$2 }' Makefile
 	@echo; echo "PATIENTS=<how many, or all>  NOTEBOOK=<name, for make app>"; echo "DATASET=<name under data/, or folder>  PRESET=<see utils/settings.py>"; \
 	echo "SET=\"<field>=<value> …\" of the preset  SPLIT=<thirds, first8 or random8>"; \
 	echo "FOLDER=<original>  OUT=<new folder>  MAP=<new file that leads back, or none>"

@@ -153,7 +153,7 @@ def write_tables(readme, results):
     for name, lines in (tables | {"speed": speed_table()}).items():
         between = re.compile(MARKED.format(name), re.DOTALL)
         text = between.sub(lambda mark, lines=lines: mark[1] + lines + mark[2], text)
-    readme.write_text(text)
+    readme.write_text(text, "utf-8")
 
 
 def first_test_patient():

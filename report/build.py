@@ -80,7 +80,7 @@ def run_latex(folders):
             if (sources / "out" / made.name).is_file():
                 with written_whole(made) as temporary:
                     shutil.copyfile(sources / "out" / made.name, temporary)
-    faults = log_faults(log.read_text(errors="replace")) if log.exists() else [finished.stderr]
+    faults = log_faults(log.read_text("utf-8", "replace")) if log.exists() else [finished.stderr]
     if faults or finished.returncode:
         lines = "\n  ".join(faults or finished.stderr.splitlines()[-5:])
         raise InputError(f"The report does not build; {shown(log)} says more:\n  {lines}")

@@ -148,7 +148,7 @@ def published_table(name: str) -> tuple[pd.DataFrame, str]:
     of `run_study`, and text).
     """
     file = REPOSITORY / "benchmarks" / "results" / f"{name}.csv"
-    about = file.read_text().partition("\n")[0]
+    about = file.read_text("utf-8").partition("\n")[0]
     return pd.read_csv(file, comment="#"), about.removeprefix("# ")
 
 

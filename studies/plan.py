@@ -5,7 +5,7 @@ from pathlib import Path
 
 from utils.settings import Settings
 
-PLAN = json.loads(Path(__file__).with_name("plan.json").read_text())
+PLAN = json.loads(Path(__file__).with_name("plan.json").read_bytes())
 # A network that learns in seconds; only comparisons within the study mean anything
 SMALL = Settings(**PLAN["small"])
 # Name -> what it changes in SMALL, whose loss is half BCE and half Dice with squares as in the

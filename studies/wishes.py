@@ -12,7 +12,7 @@ from utils.evaluation import interval_numbers, interval_text
 from utils.records import parsed, text_of
 from utils.workspace import figures_folder
 
-WISHES = json.loads(Path(__file__).with_name("wishes.json").read_text())
+WISHES = json.loads(Path(__file__).with_name("wishes.json").read_bytes())
 # score -> title, digits; IoU comes of benchmarks/modalities.py, `epoch_dsc` of the epoch kept
 TOLD = WISHES["told"]
 # (reports, wish, before, after): two configurations of the loss study, or two peers

@@ -119,7 +119,7 @@ def make_weights(dataset, more, out):
     out.mkdir(parents=True, exist_ok=True)
     save_weights(out / "model.safetensors", model.state_dict(), "see README.md")
     with written_whole(out / "settings.json") as temporary:
-        temporary.write_text(settings_to_json(settings) + "\n")
+        temporary.write_text(settings_to_json(settings) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ LEAST_AGREEMENT = 0.33  # on other patients 0.22 at most, in a lone lung nine te
 THICK, THIN = -1.5, 1.0
 NOMINAL = (3.0, 1.0, 1.0)  # mm, where the spacing is not told
 AXES = ("slices", "rows", "columns")
-SENTENCES = json.loads(Path(__file__).with_name("findings.json").read_text())
+SENTENCES = json.loads(Path(__file__).with_name("findings.json").read_bytes())
 FAULTS = ("transposed", "reversed", "flipped up-down", "mirrored")
 refusal = refusals(__file__)
 

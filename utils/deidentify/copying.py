@@ -234,12 +234,12 @@ def _write_beside(folder, work, names, uids, report):
     lines = [f"{names[c]} {new}\n" for c, new in said.items() if re.fullmatch(CHOSEN, new)]
     _flag(report, [refusal("series", c) for c in said if not re.fullmatch(CHOSEN, said[c])])
     if lines:
-        (work / "series.txt").write_text("".join(lines))
+        (work / "series.txt").write_text("".join(lines), "utf-8")
     rows = [f"{word},{done},{count}" for (word, done), count in sorted(report["counts"].items())]
-    (work / REPORT).write_text("\n".join(["attribute,what was done,elements", *rows, ""]))
+    (work / REPORT).write_text("\n".join(["attribute,what was done,elements", *rows, ""]), "utf-8")
 
 
 def _write_map(file, content):
     """The way back to the patients: a file that only its owner can read."""
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+    with open(file, "x", encoding="ascii", opener=lambda f, how: os.open(f, how, 0o600)) as stream:
         json.dump(content, stream, indent=1)

@@ -39,7 +39,7 @@ def _on_screen(figure, **_):
     look = {"dpi": 2 * figure.dpi, "bbox_inches": "tight", "metadata": {"Date": None}}
     figure.savefig(file, format=kind, **look)
     if kind == "svg":
-        return {"image/svg+xml": file.getvalue().decode()}, {}
+        return {"image/svg+xml": file.getvalue().decode().replace("\n", " ")}, {}
     shades = np.round(np.asarray(Image.open(file).convert("RGB")) * (24 / 255))  # noise is bulky
     picture = Image.fromarray((shades * 10.625).astype(np.uint8)).quantize(dither=0)  # 255 / 24
     picture.save(file := io.BytesIO(), "PNG", optimize=True)

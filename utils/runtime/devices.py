@@ -38,7 +38,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu" and CPU_FLAGS.exists():
-        flags = set(CPU_FLAGS.read_text().split())
+        flags = set(CPU_FLAGS.read_text("utf-8").split())
         return bool(flags & {"avx512_bf16", "amx_bf16"})
     return False
 

@@ -153,7 +153,7 @@ def _begin_run(run_folder, settings, split, trainer, resumed):
 def _describe(run_folder, settings, split):
     """Write what a run is made from."""
     with written_whole(run_folder / "settings.json") as temporary:
-        temporary.write_text(settings_to_json(settings))
+        temporary.write_text(settings_to_json(settings), "utf-8")
     write_json(run_folder / "split.json", split.__dict__)
 
 
