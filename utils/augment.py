@@ -102,8 +102,7 @@ def with_lesions(images: torch.Tensor, truths: torch.Tensor, share: float) -> to
     angle, tall, wide = drawn(0, math.pi), drawn(4, 25), drawn(4, 25)
     along, across = y * angle.cos() + x * angle.sin(), x * angle.cos() - y * angle.sin()
     bulla = ((along / tall) ** 2 + (across / wide) ** 2 < 1) & (drawn(0, 1) < share)
-    emptier = 1 + (drawn(0, 0.4) - 1) * truths
-    return torch.where(bulla, changed * emptier, changed).clamp(0, 1)
+    return torch.where(bulla, changed * (1 + (drawn(0, 0.4) - 1) * truths), changed).clamp(0, 1)
 
 
 def with_cut_field(

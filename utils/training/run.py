@@ -13,7 +13,7 @@ from torch import nn
 
 from utils.alignment import load_aligned
 from utils.dataset import BatchSource, SliceDataset, Split, split_cases
-from utils.errors import InputError, refusals, refused
+from utils.errors import InputError, refused
 from utils.records import check, read_record, text_of
 from utils.runtime import best_device, first_process_first, rank_and_count, wait_for_all
 from utils.settings import Settings, read_settings, settings_to_json
@@ -24,7 +24,6 @@ from utils.unet import build_unet
 from utils.workspace import locked, shown, write_json, write_table, written_whole
 
 AGAIN = "Train the run again (notebook 03)."
-refusal = refusals(__file__)
 
 
 def run_fingerprint(
