@@ -117,9 +117,7 @@ def create_paired_data(volumes: dict[str, Volume], masks: dict[str, np.ndarray])
             problems.append(f"{name}: image {image_shape} but mask {mask_shape}")
     if problems:
         raise refusal("no pairs", "; ".join(problems))
-    return {
-        name: Pair(volumes[name].hu, masks[name], volumes[name].spacing) for name in sorted(volumes)
-    }
+    return {name: Pair(v.hu, masks[name], v.spacing) for name, v in sorted(volumes.items())}
 
 
 def pair_fingerprint(hu: np.ndarray, mask: np.ndarray, spacing: Sequence[float]) -> str:

@@ -21,10 +21,8 @@ def save_numbers(dataset: Path | str, numbers: dict[str, Any], study: str | None
     folder = figures_folder(dataset)
     file, runs = folder / f"{study or 'metrics'}.json", runs_of(folder)
     write_json(file, numbers)
-    shows = {
-        "runs": checksums(runs, "**/model.safetensors"),
-        "numbers": checksums(folder, file.name),
-    }
+    shows = {"runs": checksums(runs, "**/model.safetensors")}
+    shows["numbers"] = checksums(folder, file.name)
     write_json(file.with_suffix(".sums"), shows | {"figures": checksums(folder, "*.pdf")})
     print(f"saved {shown(file)}")
 

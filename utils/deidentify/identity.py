@@ -99,9 +99,8 @@ class Identity:
     def _needles(self):
         """(what it is, lower-case bytes), those that pixels do not hold by chance."""
         spelt = [("a name", form) for name in self.names for form in {name, *_spellings(name)}]
-        spelt += [("a number", i) for i in self.ids | self.written] + [
-            ("a UID", uid) for uid in self.uids
-        ]
+        spelt += [("a number", number) for number in self.ids | self.written]
+        spelt += [("a UID", uid) for uid in self.uids]
         orders = ("{y}{m}{d}", "{y}-{m}-{d}", "{d}.{m}.{y}", "{m}/{d}/{y}", "{d}/{m}/{y}")
         split = [{"y": day[:4], "m": day[4:6], "d": day[6:]} for day in self.days]
         spelt += [("a date", order.format(**day)) for day in split for order in orders]

@@ -54,9 +54,7 @@ def _hounsfield(few, frame):
 
 def _pixels(body, widths, frame):
     """The body's width, and the picture's against ReconstructionDiameter."""
-    width = max(
-        (int(body.any((0, 3 - axis)).sum()) * widths[axis - 1] for axis in (1, 2)), default=0
-    )
+    width = max((int(body.any((0, 3 - k)).sum()) * widths[k - 1] for k in (1, 2)), default=0)
     side, diameter = frame.pixel_spacing[1], frame.stated("ReconstructionDiameter") or 0
     if max(frame.pixel_spacing) > LONGEST_SIDE * min(frame.pixel_spacing):
         return "pixels of {:g} x {:g} mm, no squares".format(*frame.pixel_spacing), "PixelSpacing"

@@ -59,9 +59,7 @@ def surface_metrics(prediction, truth, spacing, tolerance=TOLERANCE):
     if not len(points[0]) or not len(points[1]):
         diagonal = float(np.linalg.norm(np.array(truth.shape) * spacing))
         return dict(zip(names, (diagonal, diagonal, diagonal, 0.0), strict=True))
-    distances = [
-        KDTree(to).query(points_from, workers=-1)[0] for points_from, to in (points, points[::-1])
-    ]
+    distances = [KDTree(b).query(a, workers=-1)[0] for a, b in (points, points[::-1])]
     percentiles = [float(np.percentile(d, 95)) for d in distances]
     near = sum(int((d <= tolerance).sum()) for d in distances)
     return {

@@ -43,9 +43,7 @@ def region_named(name, aliases=ALIASES):
         sides.add("right")
     side = sides.pop() if len(sides) == 1 else ""
     if "lobe" in said:
-        return next(
-            (lobe for lobe in LOBES.get(side, ()) if said | {side} >= set(lobe.split())), None
-        )
+        return next((n for n in LOBES.get(side, ()) if said | {side} >= set(n.split())), None)
     if "lung" not in said:
         return None
     return side or ("both" if sides or "both" in said else "lung")

@@ -98,12 +98,10 @@ def _structure_set(source, images):
 
 def _contour(points, image):
     """Item of one contour; points [n, 3] in mm, to a thousandth."""
-    return _item(
-        ContourImageSequence=[image],
-        ContourGeometricType="CLOSED_PLANAR",
-        NumberOfContourPoints=len(points),
-        ContourData=[f"{value:.3f}" for value in points.ravel()],
-    )
+    contour = _item(ContourImageSequence=[image], ContourGeometricType="CLOSED_PLANAR")
+    contour.NumberOfContourPoints = len(points)
+    contour.ContourData = [f"{value:.3f}" for value in points.ravel()]
+    return contour
 
 
 def _add(dataset, number, region, contours, algorithm):

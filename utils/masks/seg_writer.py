@@ -178,16 +178,10 @@ def _segmentation(sources, stored, regions, algorithm):
     by = None
     if algorithm:
         by = highdicom.AlgorithmIdentificationSequence(algorithm, family=AI, version="1")
+    how = "AUTOMATIC" if algorithm else "MANUAL"
+    kinds = [(MEANINGS[r], ANATOMY, Code(LUNG[r], "SCT", MEANINGS[r])) for r in regions]
     segments = [
-        highdicom.seg.SegmentDescription(
-            segment_number=number,
-            segment_label=MEANINGS[region],
-            segmented_property_category=ANATOMY,
-            segmented_property_type=Code(LUNG[region], "SCT", MEANINGS[region]),
-            algorithm_type="AUTOMATIC" if algorithm else "MANUAL",
-            algorithm_identification=by,
-        )
-        for number, region in enumerate(regions, 1)
+        highdicom.seg.SegmentDescription(n, *kind, how, by) for n, kind in enumerate(kinds, 1)
     ]
     facts = {"segment_descriptions": segments, **TABLES["SEG"]}
     facts["series_instance_uid"] = sources[0].SeriesInstanceUID  # `_identify` gives both their own

@@ -44,9 +44,8 @@ def prediction_summary(
         "For teaching and research; not a medical device.",
     ]
     axes["h"].set_axis_off()
-    axes["h"].text(
-        0, 1, "\n".join(lines), va="top", wrap=True, transform=axes["h"].transAxes, fontsize=7
-    )
+    place = axes["h"].transAxes
+    axes["h"].text(0, 1, "\n".join(lines), va="top", wrap=True, transform=place, fontsize=7)
     notes = textwrap.fill(" ".join(volume.notes), 165, max_lines=8, placeholder=" …")
     if notes:
         figure.supxlabel(notes, x=0.01, ha="left", fontsize=5.5)

@@ -48,9 +48,8 @@ def _page_data(view):
     """What `showPage` in viewer.js takes: the widget's state, and the packed slices in base64."""
     budget = (PAGE_BYTES - 200_000) * 3 // 4  # base64 writes 3 bytes as 4
     small, reduction, step = packing.plan(view.case, budget)
-    shown = replace(
-        view, coronal=view.coronal // reduction, sagittal=view.sagittal // reduction
-    ).state()
+    places = {plane: getattr(view, plane) // reduction for plane in ("coronal", "sagittal")}
+    shown = replace(view, **places).state()
     described = packing.description(small, view.case, reduction, step)
     chunks = [
         [first, *(base64.b64encode(part).decode() for part in parts)]
