@@ -88,3 +88,26 @@ def test_real_patients_with_the_right_mask_are_aligned(real_data, workspace, wha
     for name, volume in volumes.items():
         ill = HONEST[what](volume.hu, masks[name], volume.spacing, np.random.default_rng(1))
         assert check_case(*ill, volume.spacing).verdict == "aligned", name
+
+
+def test_a_ball_of_an_organ_is_tissue(chest):
+    """33 ml in front of the lungs, of which none touches it."""
+    hu, mask = chest
+    places = (Z - 20) * MM[0], (Y - 15) * MM[1], (X - 60) * MM[2]
+    ball = sum(place**2 for place in places) < 20**2
+    assert not (ball & mask).any() and (hu[ball] > -100).all()
+    faults = extent_faults(hu, (mask | ball).astype(np.uint8), MM)
+    ml, slices = faults.pop("tissue")
+    assert faults == {} and ml == pytest.approx(ML * ball.sum(), rel=0.2)
+    assert set(slices) <= set(np.flatnonzero(ball.any((1, 2))))
+
+
+@pytest.mark.parametrize("part", ["the back half", "the lowest third", "all"])
+def test_filled_lung_is_no_organ(chest, part):
+    """It touches lung that is open; or, filled to its last voxel, wall of other kinds."""
+    hu, mask = chest
+    parts = {"the back half": Y > 40, "the lowest third": Z < 14, "all": Z >= 0}
+    filled = mask & (X < 60) & parts[part]
+    wall = (X < 60) & (((Y - 40) / 30) ** 2 + ((X - 33) / 22) ** 2 > 1) & (hu > -100)
+    ill = np.where(filled, 40, np.where(wall, -100, hu)).astype(np.int16)  # fat around it
+    assert extent_faults(ill, mask.astype(np.uint8), MM) == {}

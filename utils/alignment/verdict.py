@@ -156,10 +156,7 @@ def write_verdicts(dataset: Path | str, verdicts: dict[str, Verdict]) -> Path:
 
 
 def load_aligned(dataset: Path | str) -> tuple[dict[str, Volume], Pairs]:
-    """Volumes and pairs of a data set, each of which notebook 02 found aligned as it is now.
-
-    Raises InputError as `cases.load_cases`, `create_paired_data` and `require_aligned` do.
-    """
+    """Volumes and pairs of a data set, each of which notebook 02 found aligned as it is now."""
     volumes = load_cases(dataset)
     pairs = create_paired_data(volumes, load_masks(dataset))
     require_aligned(dataset, pairs)
