@@ -2,11 +2,13 @@
 
 import base64
 import inspect
+import io
 import json
 import re
 import zlib
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 from PIL import Image
@@ -16,7 +18,7 @@ from viewer_builders import SPACING, as_volume, noisy_chest
 from utils.errors import InputError
 from utils.viewer import animation, export_html, slice_viewer
 from utils.viewer.case import checked_case
-from utils.viewer.drawing import checked_view
+from utils.viewer.drawing import OVERLAYS, checked_view
 from utils.viewer.scores import scores
 
 
@@ -87,6 +89,19 @@ def test_display_carries_a_still_picture(chest):
     data, _ = slice_viewer(*chest)._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
     assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+
+
+def test_the_picture_keeps_the_colours_of_its_legend():
+    """A palette made of the most frequent colours loses those of a few thin letters."""
+    hu = np.random.default_rng(0).integers(-1350, 150, (2, 64, 64)).astype(np.int16)
+    half = np.zeros(hu.shape, np.uint8)
+    half[:, :, 32:] = 1
+    viewer = slice_viewer(as_volume(hu), half, half, overlay="difference")
+    png = base64.b64decode(viewer._repr_mimebundle_()[0]["image/png"])
+    held = np.unique(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).reshape(-1, 3), axis=0)
+    for name, colour in OVERLAYS["difference"]["layers"]:
+        rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert np.abs(held.astype(int) - rgb).max(1).min() <= 15, name
 
 
 def test_executed_notebook_stays_small(tmp_path):

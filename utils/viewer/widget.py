@@ -83,7 +83,9 @@ class SliceViewer(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs):
         """The live view, and beside it a PNG for wherever no kernel and no widget is."""
         data, metadata = super()._repr_mimebundle_(**kwargs)
-        data["image/png"] = _base64(labelled(self.view()).quantize(128), "PNG", optimize=True)
+        # so that a few thin letters keep their colour
+        picture = labelled(self.view()).quantize(256, Image.Quantize.MAXCOVERAGE)
+        data["image/png"] = _base64(picture, "PNG", optimize=True)
         return data, metadata
 
 
