@@ -133,10 +133,12 @@ docs: $(INSTALLED)  ## a chapter for each room of utils, and a walk: build/docs/
 bench: $(INSTALLED)  ## timings against peers, side by side, into benchmarks/results
 	$(PY) -m benchmarks.loading_speed
 	$(PY) -m benchmarks.alignment_faults
-	$(PY) -m benchmarks.training_speed
+	$(PY) -m benchmarks.training_speed --sizes 256 512
 	$(PY) -m benchmarks.training_memory
 	$(PY) -m benchmarks.viewer_speed
 	$(PY) -m benchmarks.cohort
+	$(PY) -m benchmarks.predict_stages
+	$(PY) -m benchmarks.results
 
 # The studies show no viewer; the state of their progress bars would be 2 MB a notebook.
 notebooks: phantom  ## execute the committed notebooks in place

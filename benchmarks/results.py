@@ -1,13 +1,20 @@
-"""Tables that benchmarks print and keep in benchmarks/results, with the machine they ran on."""
+"""Tables that benchmarks print and keep in benchmarks/results, with the machine they ran on.
 
+`python -m benchmarks.results` says of each goal whether the benchmark that was run last holds it.
+"""
+
+import math
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from utils.workspace import written_whole
+import pandas as pd
+
+from utils.workspace import write_table, written_whole
 
 FOLDER = Path(__file__).parent / "results"
+GOALS = FOLDER / "goals.csv"
 
 
 def machine(*packages):
@@ -48,3 +55,42 @@ def publish(name, text):
     print(text)
     with written_whole(FOLDER / f"{name}.md") as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def keep_goals(benchmark, goals):
+    """Keep a benchmark's goals, each (what, value, least, most), in the place of its earlier ones.
+
+    A bound that is None is none. Returns the goals as rows of text for `table`.
+    """
+    kept = pd.read_csv(GOALS).to_dict("records") if GOALS.exists() else []
+    kept = [row for row in kept if row["benchmark"] != benchmark]
+    for what, value, least, most in goals:
+        low, high = (-math.inf if least is None else least), (math.inf if most is None else most)
+        bound = f"at least {least:g}" if most is None else f"at most {most:g}"
+        reached = "yes" if low <= value <= high else "NO"
+        kept.append(
+            {
+                "benchmark": benchmark,
+                "what": what,
+                "goal": bound,
+                "value": value,
+                "reached": reached,
+            }
+        )
+    write_table(GOALS, pd.DataFrame(kept), float_format="%.3f")
+    own = [row for row in kept if row["benchmark"] == benchmark]
+    return [(row["what"], row["goal"], f"{row['value']:.2f}", row["reached"]) for row in own]
+
+
+def main():
+    """Print all goals, and which of them are reached."""
+    goals = pd.read_csv(GOALS)
+    rows = [
+        [row.benchmark, row.what, row.goal, f"{row.value:.2f}", row.reached]
+        for row in goals.itertuples()
+    ]
+    print(table(["benchmark", "what", "goal", "value", "reached"], rows))
+
+
+if __name__ == "__main__":
+    main()

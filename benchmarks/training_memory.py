@@ -80,6 +80,8 @@ def main():
         # one slice a case: Python, torch and the network with its batches, and no data to speak of
         model, whole = (in_a_process(folder, slices) for slices in (1, arguments.slices))
     share = (whole - model) / volumes
+    goal = ("memory of the data, times their int16 volumes", share, None, LIMIT)
+    results.keep_goals("training memory", [goal])
     rows = [
         ("int16 volumes", f"{volumes / 1e9:.2f}"),
         ("peak with one slice a case: the model's own need", f"{model / 1e9:.2f}"),
@@ -90,8 +92,7 @@ def main():
         "training_memory",
         f"# Peak memory of training on {CASES} cases of {arguments.slices} slices of "
         f"{arguments.size}²\n\n{results.machine('torch')}. Synthetic slices, none left out.\n\n"
-        f"{table}\n\nThe data take {share:.2f} times their int16 volumes; goal: at most {LIMIT}, "
-        f"{'reached' if share <= LIMIT else 'missed'}.",
+        f"{table}\n\nThe data take {share:.2f} times their int16 volumes; goal: at most {LIMIT}.",
     )
 
 

@@ -92,15 +92,17 @@ def speed_table(folder=BENCHMARKS):
 
     The job that wants a GPU stands there as not measured until `full_job.csv` is there.
     """
-    predict = json.loads((folder / "predict_speed.json").read_bytes())
-    rows, cols = predict["rows_cols"]
+    stages = pd.read_csv(folder / "predict_stages.csv")
+    scan, seconds = stages.iloc[0], stages.set_index(["way", "stage"])["seconds"]
+    whole, memory = (seconds.xs(name, level="stage").iloc[0] for name in ("whole", "peak_gb"))
+    gain = seconds["network", "the same in the usual loop"] / seconds["network", "ours"]
     lines = [
         "| job | how fast |",
         "|---|---|",
-        f"| lungs of a series with `utils.predict`: {predict['slices']} slices of {rows} × {cols}, "
-        f"reading and writing included | {predict['whole_command_s']:.0f} s and "
-        f"{predict['peak_memory_gb']:.1f} GB on {predict['machine'].partition(';')[0]}; "
-        f"the network {predict['plain_to_ours']:.1f} times as fast as a plain loop over slices |",
+        f"| lungs of a series with `utils.predict`: {scan['slices']} slices of {scan['rows']} × "
+        f"{scan['rows']}, reading and writing included | {whole:.1f} s and {memory:.2f} GB on "
+        f"{scan['machine'].partition(';')[0]}; the network {gain:.1f} times as fast as a plain "
+        "loop over slices |",
     ]
     file = folder / "training_speed.csv"
     hardware = about(file)

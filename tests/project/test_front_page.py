@@ -63,7 +63,7 @@ def test_a_changed_result_changes_the_table(tmp_path):
 
 
 def test_a_job_on_a_gpu_is_told_when_it_has_been_measured(tmp_path):
-    for name in ("predict_speed.json", "training_speed.csv"):
+    for name in ("predict_stages.csv", "training_speed.csv"):
         shutil.copy(front_page.BENCHMARKS / name, tmp_path)
     assert "**not measured**" in front_page.speed_table(tmp_path)
     rows = "batch,job s,faster than plain\n3,90,2.5\n16,40,5.5\n"
