@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks import full_job
 from benchmarks.full_job import activation_bytes, floating_point_operations
 from benchmarks.training_peers import Items, Slices, ours, plain
 from benchmarks.training_speed import endless, inference, keep, training_step
@@ -60,3 +61,14 @@ def test_the_roofline_by_hand():
     assert 2 * counter.get_total_flops() < small < 3 * counter.get_total_flops()
     assert activation_bytes(32, 4, 2) == 4 * activation_bytes(16, 4, 2)
     assert activation_bytes(16, 4, 4) == 2 * activation_bytes(16, 4, 2)
+
+
+def test_the_roofline_that_is_written_down_is_what_the_network_counts():
+    operations, traffic = floating_point_operations(512, 16), activation_bytes(512, 16, 2)
+    assert f"{operations / 1e9:.1f} GFLOP and {traffic / 1e9:.2f} GB a slice" in full_job.__doc__
+    for name, peak, bandwidth in (("H100", 989e12, 3.35e12), ("H200", 790e12, 4.8e12)):
+        times = operations / peak, traffic / bandwidth
+        (line,) = (line for line in full_job.__doc__.splitlines() if line.strip().startswith(name))
+        assert f"= {1e6 * times[0]:.0f} µs," in line and f"= {1e6 * times[1]:.0f} µs:" in line
+        assert abs(1 / max(times) - int(line.split()[-2].replace(",", ""))) < 10
+    assert f"at least {11510 * 1.02498e9 / 3.35e12:.1f} s" in full_job.__doc__
