@@ -38,7 +38,8 @@ def spread(
     None for one over which processes ended again and again. function : its name, as "utils.x:y";
     it catches what it raises. workers : processes here, which share the cores. costs, most : bytes
     that a thing needs, and that those at work may need (0: what is free); what needs more is done
-    alone. scheduler : address of a Dask scheduler, or a cluster of Dask's, to be asked instead.
+    alone. scheduler : address of a Dask scheduler, or a cluster of Dask's, to be asked instead;
+    there a thing is done again if its result still lay with a worker that died over another one.
     """
     if scheduler:
         return _by_dask(function, things, scheduler)
