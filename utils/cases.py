@@ -97,9 +97,10 @@ def _each(names, read, what):
             results[name] = read(name)
         except InputError as problem:
             problems.append(str(problem))
+    if len(problems) > 1:
+        problems.insert(0, f"{len(problems)} cases cannot be loaded.")
     if problems:
-        several = [f"{len(problems)} cases cannot be loaded."] * (len(problems) > 1)
-        raise InputError("\n".join(several + problems))
+        raise InputError("\n".join(problems))
     return results
 
 

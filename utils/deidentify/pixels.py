@@ -60,7 +60,9 @@ def clean_pixels(copy, source, kind):
         shape, bits = (coding.frames, coding.rows, coding.cols), coding.allocated
         values = stored_frames(source, shape, bits, coding).astype(f"u{bits // 8}")
         values = _in_stored_bits(values, coding)
-    elif bits not in (1, 8, 16)[kind == "IMAGE" :] or not 0 < np.prod(shape) <= 2**31:
+    elif (
+        bits not in ((8, 16) if kind == "IMAGE" else (1, 8, 16)) or not 0 < np.prod(shape) <= 2**31
+    ):
         raise refusal("no SEG", source.name, shape, bits, kind)
     elif kind == "SEG":
         values = stored_frames(source, shape, bits)

@@ -52,10 +52,9 @@ def _in_object(path, data, identity):
     """Yield (place, reason) of the findings in a DICOM file."""
     source = read_header(path, path.name)
     kind = re.fullmatch(NAME, path.name)[1]
-    if source is None or OBJECTS.get(source.facts.sop_class) not in (
-        kind,
-        *["CT"] * (kind == "IMAGE"),
-    ):
+    object_kind = source and OBJECTS.get(source.facts.sop_class)
+    in_colours = object_kind == "CT" and kind == "IMAGE"  # such a CT is copied as a picture
+    if object_kind != kind and not in_colours:
         raise InputError("it is no CT, SEG or RTSTRUCT, and no picture")
     start = source.pixel_offset or len(data)
     said, place = identity.in_bytes(data[start:])
