@@ -15,8 +15,6 @@ from utils.settings import Settings
 from utils.training.epoch import learn, measure
 from utils.training.optimiser import Schedule, build_optimiser
 
-refusal = refusals(__file__)
-
 # Mean loss at which training is called exploding: an untrained network has about 1
 EXPLODED = 10
 
